@@ -24,8 +24,9 @@ MAX_COLUMNS = 100
 MAX_LINES = 1000
 
 SYSTEM_CALL_HEADERS = re.compile(
-    r"^[ \t]*#[ \t]*include\s*<((?:sys|arpa|net|netinet|linux|asm)/[^>]+|unistd\.h|fcntl\.h|signal\.h|"
-    r"csignal|pthread\.h|poll\.h|netdb\.h|sched\.h|spawn\.h|termios\.h|dirent\.h|ucontext\.h|"
+    r"^[ \t]*#[ \t]*include\s*<"
+    r"((?:sys|arpa|net|netinet|linux|asm)/[^>]+|unistd\.h|fcntl\.h|signal\.h|csignal|pthread\.h|"
+    r"poll\.h|netdb\.h|sched\.h|spawn\.h|termios\.h|dirent\.h|ucontext\.h|"
     r"liburing\.h|ifaddrs\.h|pwd\.h|grp\.h|dlfcn\.h|syscall\.h|time\.h)>",
     re.MULTILINE,
 )
