@@ -43,6 +43,8 @@ void load_boot(const BoardDescription& board, const BootPlan& plan, riscv::Physi
   CHECK(memory.write(plan.initrd, board.initrd));
   CHECK(memory.write(plan.device_tree_address, plan.device_tree));
   hart.pc = plan.kernel.value;
+  // As firmware leaves it: user programs may read cycle, time and instret.
+  hart.scounteren = 7;
   hart.x[kA0] = 0;
   hart.x[kA1] = plan.device_tree_address.value;
 }
