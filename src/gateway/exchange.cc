@@ -11,8 +11,6 @@ namespace lockstep::gateway {
 
 Exchange::Exchange(ExchangeSettings settings, ExchangeOutside& outside)
     : settings_(std::move(settings)), outside_(outside) {
-  CHECK(settings_.nic_count <= kMaxNics);
-  CHECK(settings_.console_port_count <= kMaxConsolePorts);
 }
 
 void Exchange::connected(ConnectionId connection) {
@@ -116,7 +114,7 @@ void Exchange::on(ConnectionId id, const FrameOut& out) {
     ++statistics_.frames_dropped_stale;
     return;
   }
-  if (out.nic.value >= settings_.nic_count) {
+  if (!settings_.nics[out.nic.value]) {
     ++statistics_.frames_dropped_no_nic;
     return;
   }
@@ -155,7 +153,7 @@ void Exchange::on(ConnectionId id, const ConsoleOut& out) {
   }
   next = out.offset + out.bytes.size();
   statistics_.console_bytes_out += fresh.size();
-  if (out.port.value < settings_.console_port_count) outside_.console_to_clients(out.port, fresh);
+  if (settings_.console_ports[out.port.value]) outside_.console_to_clients(out.port, fresh);
 }
 
 void Exchange::on(ConnectionId id, const InputHeld& held) {
@@ -169,7 +167,7 @@ void Exchange::on(ConnectionId id, const InputHeld& held) {
 }
 
 bool Exchange::frame_from_network(DeviceIndex nic, ByteView frame) {
-  CHECK(nic.value < settings_.nic_count);
+  CHECK(settings_.nics.test(nic.value));
   if (frame.size() > kMaxFrameBytes || !held_.push(InputKind::kFrame, nic, frame)) {
     ++statistics_.frames_dropped_full;
     return false;
@@ -180,7 +178,7 @@ bool Exchange::frame_from_network(DeviceIndex nic, ByteView frame) {
 }
 
 bool Exchange::console_from_client(DeviceIndex port, ByteView bytes) {
-  CHECK(port.value < settings_.console_port_count);
+  CHECK(settings_.console_ports.test(port.value));
   CHECK(bytes.size() <= kMaxConsoleBytes);
   if (!held_.push(InputKind::kConsole, port, bytes)) return false;
   statistics_.console_bytes_in += bytes.size();

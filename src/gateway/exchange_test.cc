@@ -92,7 +92,7 @@ class ExchangeTest : public ::testing::Test {
   }
 
   RecordedOutside outside;
-  Exchange exchange{{.vm = "vm", .nic_count = 2, .console_port_count = 1}, outside};
+  Exchange exchange{{.vm = "vm", .nics = 0b11, .console_ports = 0b1}, outside};
 };
 
 TEST_F(ExchangeTest, HelloIsAnsweredAndComesFirst) {
