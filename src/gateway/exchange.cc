@@ -72,6 +72,13 @@ void Exchange::on(ConnectionId id, const Hello& hello) {
   outside_.send(id, Welcome{});
 }
 
+// One that has no room for the news has stopped reading: that its connection ends tells it as well.
+void Exchange::supersede(ConnectionId id, Epoch epoch) {
+  if (outside_.send(id, Superseded{.epoch = epoch})) return;
+  disconnected(id);
+  outside_.disconnect(id);
+}
+
 bool Exchange::may_go_live(ConnectionId id, Epoch epoch) const {
   if (epoch > live_epoch_) return true;
   if (epoch < live_epoch_ || epoch == Epoch(0)) return false;
@@ -82,7 +89,7 @@ bool Exchange::may_go_live(ConnectionId id, Epoch epoch) const {
 void Exchange::on(ConnectionId id, const Live& live) {
   if (!may_go_live(id, live.epoch)) {
     ++statistics_.lives_superseded;
-    outside_.send(id, Superseded{.epoch = live_epoch_});
+    supersede(id, live_epoch_);
     return;
   }
   if (live.next_input > held_.next()) {
@@ -92,7 +99,7 @@ void Exchange::on(ConnectionId id, const Live& live) {
                        live.next_input.value, held_.next().value));
     return;
   }
-  if (live_ && live_ != id) outside_.send(*live_, Superseded{.epoch = live.epoch});
+  if (live_ && live_ != id) supersede(*live_, live.epoch);
   ++statistics_.lives_accepted;
   live_ = id;
   live_epoch_ = live.epoch;

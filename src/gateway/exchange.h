@@ -110,6 +110,7 @@ class Exchange {
   void on(ConnectionId id, const InputHeld& held);
 
   void refuse(ConnectionId id, const std::string& reason);
+  void supersede(ConnectionId id, Epoch epoch);
   bool is_heard(ConnectionId id, Epoch epoch) const { return live_ == id && epoch == live_epoch_; }
   bool may_go_live(ConnectionId id, Epoch epoch) const;
 

@@ -26,7 +26,8 @@
 
 namespace lockstep::gateway {
 
-inline constexpr size_t kMaxReplicaConnections = 8;
+// A stopped replica keeps its connection: far more than are ever alive.
+inline constexpr size_t kMaxReplicaConnections = 64;
 inline constexpr size_t kMaxReplicaQueueBytes = size_t{1024} * 1024;
 
 class Server : private ExchangeOutside {

@@ -105,9 +105,9 @@ struct UserNetwork::Impl {
   SlirpCb callbacks{};  // libslirp keeps a pointer to it
   Slirp* slirp = nullptr;
 
-  bool sockets_ready = false;   // the loop has seen that some descriptor is ready
-  bool timer_expired = false;   // libslirp's own time has come
-  bool interest_stale = false;  // the guest did something: other descriptors may be wanted
+  bool sockets_ready = false;  // the loop has seen that some descriptor is ready
+  bool timer_expired = false;  // libslirp's own time has come
+  bool guest_active = false;   // the guest sent something: other descriptors may be wanted
   std::optional<EventLoop::TimerId> timer;
   HostTime timer_due;
 
@@ -141,7 +141,7 @@ struct UserNetwork::Impl {
     };
     callbacks.register_poll_fd = [](int fd, void* opaque) { self(opaque).polls.forget(fd); };
     callbacks.unregister_poll_fd = [](int fd, void* opaque) { self(opaque).polls.forget(fd); };
-    callbacks.notify = [](void* opaque) { self(opaque).interest_stale = true; };
+    callbacks.notify = [](void* opaque) { self(opaque).guest_active = true; };
   }
 
   void start() {
@@ -210,7 +210,7 @@ struct UserNetwork::Impl {
 
   void serve_sockets() {
     if (sockets_ready) polls.collect();
-    sockets_ready = timer_expired = false;
+    sockets_ready = timer_expired = guest_active = false;
     slirp_pollfds_poll(
         slirp, 0,
         [](int index, void* opaque) {
@@ -220,7 +220,6 @@ struct UserNetwork::Impl {
   }
 
   void ask_interest() {
-    interest_stale = false;
     uint32_t timeout_ms = kNoTimeout;
     polls.begin();
     slirp_pollfds_fill(
@@ -255,7 +254,7 @@ Result<std::unique_ptr<UserNetwork>> UserNetwork::create(EventLoop& loop,
 }
 
 void UserNetwork::frame_from_guest(ByteView frame) {
-  impl_->interest_stale = true;
+  impl_->guest_active = true;
   if (frame.size() > kMaxFrameBytes) return;
   // SAFETY: uint8_t is unsigned char, which may alias any object.
   slirp_input(impl_->slirp, reinterpret_cast<const uint8_t*>(frame.data()),
@@ -263,9 +262,10 @@ void UserNetwork::frame_from_guest(ByteView frame) {
 }
 
 void UserNetwork::before_wait() {
-  const bool due = impl_->sockets_ready || impl_->timer_expired;
-  if (due) impl_->serve_sockets();
-  if (due || impl_->interest_stale) impl_->ask_interest();
+  if (!impl_->sockets_ready && !impl_->timer_expired && !impl_->guest_active) return;
+  // Also when only the guest did something: frames that waited for its ARP answer leave here.
+  impl_->serve_sockets();
+  impl_->ask_interest();
 }
 
 const std::vector<Forward>& UserNetwork::forwards() const {
