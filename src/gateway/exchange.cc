@@ -11,8 +11,6 @@ namespace lockstep::gateway {
 
 Exchange::Exchange(ExchangeSettings settings, ExchangeOutside& outside)
     : settings_(std::move(settings)), outside_(outside) {
-  CHECK(settings_.nic_count <= kMaxNics);
-  CHECK(settings_.console_port_count <= kMaxConsolePorts);
 }
 
 void Exchange::connected(ConnectionId connection) {
@@ -74,6 +72,13 @@ void Exchange::on(ConnectionId id, const Hello& hello) {
   outside_.send(id, Welcome{});
 }
 
+// One that has no room for the news has stopped reading: that its connection ends tells it as well.
+void Exchange::supersede(ConnectionId id, Epoch epoch) {
+  if (outside_.send(id, Superseded{.epoch = epoch})) return;
+  disconnected(id);
+  outside_.disconnect(id);
+}
+
 bool Exchange::may_go_live(ConnectionId id, Epoch epoch) const {
   if (epoch > live_epoch_) return true;
   if (epoch < live_epoch_ || epoch == Epoch(0)) return false;
@@ -84,7 +89,7 @@ bool Exchange::may_go_live(ConnectionId id, Epoch epoch) const {
 void Exchange::on(ConnectionId id, const Live& live) {
   if (!may_go_live(id, live.epoch)) {
     ++statistics_.lives_superseded;
-    outside_.send(id, Superseded{.epoch = live_epoch_});
+    supersede(id, live_epoch_);
     return;
   }
   if (live.next_input > held_.next()) {
@@ -94,7 +99,7 @@ void Exchange::on(ConnectionId id, const Live& live) {
                        live.next_input.value, held_.next().value));
     return;
   }
-  if (live_ && live_ != id) outside_.send(*live_, Superseded{.epoch = live.epoch});
+  if (live_ && live_ != id) supersede(*live_, live.epoch);
   ++statistics_.lives_accepted;
   live_ = id;
   live_epoch_ = live.epoch;
@@ -116,7 +121,7 @@ void Exchange::on(ConnectionId id, const FrameOut& out) {
     ++statistics_.frames_dropped_stale;
     return;
   }
-  if (out.nic.value >= settings_.nic_count) {
+  if (!settings_.nics[out.nic.value]) {
     ++statistics_.frames_dropped_no_nic;
     return;
   }
@@ -155,7 +160,7 @@ void Exchange::on(ConnectionId id, const ConsoleOut& out) {
   }
   next = out.offset + out.bytes.size();
   statistics_.console_bytes_out += fresh.size();
-  if (out.port.value < settings_.console_port_count) outside_.console_to_clients(out.port, fresh);
+  if (settings_.console_ports[out.port.value]) outside_.console_to_clients(out.port, fresh);
 }
 
 void Exchange::on(ConnectionId id, const InputHeld& held) {
@@ -169,7 +174,7 @@ void Exchange::on(ConnectionId id, const InputHeld& held) {
 }
 
 bool Exchange::frame_from_network(DeviceIndex nic, ByteView frame) {
-  CHECK(nic.value < settings_.nic_count);
+  CHECK(settings_.nics.test(nic.value));
   if (frame.size() > kMaxFrameBytes || !held_.push(InputKind::kFrame, nic, frame)) {
     ++statistics_.frames_dropped_full;
     return false;
@@ -180,7 +185,7 @@ bool Exchange::frame_from_network(DeviceIndex nic, ByteView frame) {
 }
 
 bool Exchange::console_from_client(DeviceIndex port, ByteView bytes) {
-  CHECK(port.value < settings_.console_port_count);
+  CHECK(settings_.console_ports.test(port.value));
   CHECK(bytes.size() <= kMaxConsoleBytes);
   if (!held_.push(InputKind::kConsole, port, bytes)) return false;
   statistics_.console_bytes_in += bytes.size();

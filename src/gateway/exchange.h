@@ -14,6 +14,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -27,8 +28,8 @@ namespace lockstep::gateway {
 
 using ConnectionId = Ordinal<struct ConnectionIdTag>;
 
-// What the exchange does to the world. A call may come from inside any call on the exchange and
-// must not call back into it.
+// What the exchange does to the world. A call may come from inside any call on the exchange. Only
+// frame_to_network may call back, and only frame_from_network: a network may answer at once.
 class ExchangeOutside {
  public:
   virtual ~ExchangeOutside() = default;
@@ -42,8 +43,8 @@ class ExchangeOutside {
 
 struct ExchangeSettings {
   std::string vm;
-  uint32_t nic_count = 0;           // at most kMaxNics
-  uint32_t console_port_count = 0;  // at most kMaxConsolePorts
+  std::bitset<kMaxNics> nics;  // those whose outside is this gateway
+  std::bitset<kMaxConsolePorts> console_ports;
 };
 
 // Counted since the gateway's start.
@@ -109,6 +110,7 @@ class Exchange {
   void on(ConnectionId id, const InputHeld& held);
 
   void refuse(ConnectionId id, const std::string& reason);
+  void supersede(ConnectionId id, Epoch epoch);
   bool is_heard(ConnectionId id, Epoch epoch) const { return live_ == id && epoch == live_epoch_; }
   bool may_go_live(ConnectionId id, Epoch epoch) const;
 

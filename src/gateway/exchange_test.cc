@@ -20,6 +20,7 @@ constexpr ConnectionId kB{2};
 class RecordedOutside : public ExchangeOutside {
  public:
   bool send(ConnectionId connection, const GatewayMessage& message) override {
+    if (full_connection == connection) return false;
     if (std::holds_alternative<Input>(message)) {
       if (room_for_inputs == 0) return false;
       --room_for_inputs;
@@ -41,6 +42,7 @@ class RecordedOutside : public ExchangeOutside {
 
   std::vector<std::string> log;
   size_t room_for_inputs = ~size_t{0};
+  std::optional<ConnectionId> full_connection;
 
  private:
   static std::string text(const GatewayMessage& message) {
@@ -92,7 +94,7 @@ class ExchangeTest : public ::testing::Test {
   }
 
   RecordedOutside outside;
-  Exchange exchange{{.vm = "vm", .nic_count = 2, .console_port_count = 1}, outside};
+  Exchange exchange{{.vm = "vm", .nics = 0b11, .console_ports = 0b1}, outside};
 };
 
 TEST_F(ExchangeTest, HelloIsAnsweredAndComesFirst) {
@@ -181,6 +183,17 @@ TEST_F(ExchangeTest, AnEqualEpochFromAnotherConnectionIsSuperseded) {
   go_live(kB, 4);
   EXPECT_THAT(outside.take(), ElementsAre("2<superseded 4"));
   EXPECT_FALSE(exchange.live_connection());
+}
+
+TEST_F(ExchangeTest, AReplicaThatDoesNotReadIsDisconnectedWhenSuperseded) {
+  join(kA, "a");
+  join(kB, "b");
+  go_live(kA, 1);
+  outside.take();
+  outside.full_connection = kA;
+  go_live(kB, 2);
+  EXPECT_THAT(outside.take(), ElementsAre("1x"));
+  EXPECT_EQ(exchange.live_connection(), kB);
 }
 
 TEST_F(ExchangeTest, EpochZeroIsNobodys) {
