@@ -99,8 +99,11 @@ struct Run {
   }
 };
 
-Result<Run> run_both(std::span<const Block> blocks, Layout layout, const Sides& sides) {
-  Run run{.program = build_program(blocks, layout), .oracle = {}, .engine = {}};
+Result<Run> run_both(std::span<const Block> blocks, const Arrangement& arrangement,
+                     const Sides& sides) {
+  Run run{.program = build_program(blocks, arrangement.layout, arrangement.passes),
+          .oracle = {},
+          .engine = {}};
   Result<Bytes> oracle = sides.oracle(run.program);
   if (!oracle) return std::unexpected(oracle.error());
   Result<Bytes> engine = sides.engine(run.program);
@@ -127,19 +130,85 @@ std::string word_text(const PlannedInstruction& planned) {
   return fmt::format("word {:#010x}", riscv::encode(i));
 }
 
-// `run` holds the prefixes of 0, 1, 2, … instructions, and `count` is the shortest that differs.
-std::string describe(const Block& block, const Run& run, size_t count) {
-  const ByteView oracle_after = record_of(run.program, run.oracle, count);
-  const ByteView engine_after = record_of(run.program, run.engine, count);
-  if (count == 0) {
-    return "loading and storing the registers differs:\n" + field_lines(oracle_after, engine_after);
+// The difference that one instruction makes: `before` is the record when it comes to run, the
+// others are what each side leaves.
+std::string describe(const Block& block, size_t index, ByteView before, ByteView oracle_after,
+                     ByteView engine_after) {
+  const PlannedInstruction& planned = block.code[index];
+  return fmt::format("instruction {}: {} ({})\ninputs:\n{}differences:\n{}", index,
+                     riscv::disassemble(planned.instruction), word_text(planned),
+                     inputs(planned.instruction, before), field_lines(oracle_after, engine_after));
+}
+
+std::vector<Block> prefixes_of(const Block& block) {
+  std::vector<Block> prefixes;
+  for (size_t count = 0; count <= block.code.size(); ++count) {
+    prefixes.push_back(prefix(block, count));
   }
-  const PlannedInstruction& planned = block.code[count - 1];
-  const Instruction& i = planned.instruction;
-  return fmt::format("instruction {}: {} ({})\ninputs:\n{}differences:\n{}", count - 1,
-                     riscv::disassemble(i), word_text(planned),
-                     inputs(i, record_of(run.program, run.oracle, count - 1)),
-                     field_lines(oracle_after, engine_after));
+  return prefixes;
+}
+
+// A shortest prefix that differs, run alone: in how few passes does it?
+Result<uint32_t> first_pass(const Block& shortest, const Arrangement& arrangement,
+                            const Sides& sides) {
+  for (uint32_t passes = 1; passes < arrangement.passes; ++passes) {
+    const Result<Run> run = run_both({&shortest, 1}, {arrangement.layout, passes}, sides);
+    if (!run) return std::unexpected(run.error());
+    if (run->first_difference()) return passes;
+  }
+  return arrangement.passes;
+}
+
+// The record that the last instruction of `shortest` finds in the given pass, by the oracle.
+Result<Bytes> record_before(const Block& shortest, uint32_t pass, const Sides& sides) {
+  Block block = shortest;
+  const auto run_alone = [&](uint32_t passes) -> Status {
+    const Program program = build_program({&block, 1}, Layout::kApart, passes);
+    const Result<Bytes> image = sides.oracle(program);
+    if (!image) return std::unexpected(image.error());
+    const ByteView record = record_of(program, *image, 0);
+    block.record.assign(record.begin(), record.end());
+    return {};
+  };
+  if (pass > 1) {
+    if (Status status = run_alone(pass - 1); !status) return std::unexpected(status.error());
+  }
+  const Bytes start = block.record;
+  block = prefix(shortest, shortest.code.size() - 1);
+  block.record = start;
+  if (Status status = run_alone(1); !status) return std::unexpected(status.error());
+  return block.record;
+}
+
+// Fills in the instruction, the pass and the report, from the block's prefixes.
+Status trace(const Block& block, const Arrangement& arrangement, const Sides& sides,
+             Difference& difference) {
+  const std::vector<Block> prefixes = prefixes_of(block);
+  const Result<Run> traced = run_both(prefixes, arrangement, sides);
+  if (!traced) return std::unexpected(traced.error());
+  const std::optional<size_t> count = traced->first_difference();
+  if (!count) {
+    difference.report += "it does not differ when run by its prefixes\n";
+    return {};
+  }
+  const ByteView oracle_after = record_of(traced->program, traced->oracle, *count);
+  const ByteView engine_after = record_of(traced->program, traced->engine, *count);
+  if (*count == 0) {
+    difference.report =
+        "loading and storing the registers differs:\n" + field_lines(oracle_after, engine_after);
+    return {};
+  }
+  difference.instruction = *count - 1;
+  const Block& shortest = prefixes[*count];
+  const Result<uint32_t> pass = first_pass(shortest, arrangement, sides);
+  if (!pass) return std::unexpected(pass.error());
+  difference.pass = *pass;
+  const Result<Bytes> before = record_before(shortest, *pass, sides);
+  if (!before) return std::unexpected(before.error());
+  difference.report =
+      fmt::format("block {}, pass {}, {}", difference.block, difference.pass,
+                  describe(block, *difference.instruction, *before, oracle_after, engine_after));
+  return {};
 }
 
 }  // namespace
@@ -160,30 +229,21 @@ std::vector<std::string> differing_fields(ByteView oracle_record, ByteView engin
   return lines;
 }
 
-Result<std::optional<Difference>> compare(std::span<const Block> blocks, Layout layout,
-                                          const Sides& sides) {
-  const Result<Run> run = run_both(blocks, layout, sides);
+Result<std::optional<Difference>> compare(std::span<const Block> blocks,
+                                          const Arrangement& arrangement, const Sides& sides) {
+  const Result<Run> run = run_both(blocks, arrangement, sides);
   if (!run) return std::unexpected(run.error());
   const std::optional<size_t> found = run->first_difference();
   if (!found) return std::nullopt;
 
-  const Block& block = blocks[*found];
-  std::vector<Block> prefixes;
-  for (size_t count = 0; count <= block.code.size(); ++count) {
-    prefixes.push_back(prefix(block, count));
-  }
-  const Result<Run> traced = run_both(prefixes, layout, sides);
-  if (!traced) return std::unexpected(traced.error());
-
-  Difference difference{.block = *found, .instruction = std::nullopt, .report = {}};
-  if (const std::optional<size_t> count = traced->first_difference()) {
-    if (*count > 0) difference.instruction = *count - 1;
-    difference.report = fmt::format("block {}, {}", *found, describe(block, *traced, *count));
-  } else {
-    difference.report =
-        fmt::format("block {} differs where it stands, not when run by its prefixes:\n{}", *found,
-                    field_lines(record_of(run->program, run->oracle, *found),
-                                record_of(run->program, run->engine, *found)));
+  Difference difference;
+  difference.block = *found;
+  difference.pass = arrangement.passes;
+  difference.report = fmt::format("block {}, where it stands:\n{}", *found,
+                                  field_lines(record_of(run->program, run->oracle, *found),
+                                              record_of(run->program, run->engine, *found)));
+  if (Status status = trace(blocks[*found], arrangement, sides, difference); !status) {
+    difference.report += "tracing it failed: " + status.error().text() + "\n";
   }
   return difference;
 }

@@ -21,6 +21,7 @@ struct Options {
   uint64_t first_seed = 0;
   uint64_t last_seed = 0;
   ProgramShape shape;
+  uint32_t passes = 1;
   std::string qemu = "qemu-riscv64-static";
 };
 
@@ -52,10 +53,10 @@ struct Totals {
 // False: the comparison could not be made.
 bool run_seed(uint64_t seed, const Options& options, const Runner& qemu, Totals& totals) {
   const std::vector<Block> blocks = random_blocks(seed, options.shape);
-  for (const Block& block : blocks) totals.instructions += block.code.size();
+  for (const Block& block : blocks) totals.instructions += block.code.size() * options.passes;
   ++totals.programs;
   const Sides sides{.oracle = qemu, .engine = engine_runner(variant_of(seed))};
-  const auto difference = compare(blocks, layout_of(seed), sides);
+  const auto difference = compare(blocks, {layout_of(seed), options.passes}, sides);
   const std::string repeat = fmt::format("oracle-test --seed {} --blocks {} --instructions {}",
                                          seed, options.shape.blocks, options.shape.instructions);
   if (!difference) {
@@ -95,6 +96,7 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   using lockstep::oracle::kMaximumBlocks;
   using lockstep::oracle::kMaximumInstructions;
+  using lockstep::oracle::kMaximumPasses;
   lockstep::oracle::Options options;
   std::string seeds = "0..9";
   CLI::App app("Random user-level RISC-V programs: the engine against user-mode QEMU",
@@ -110,6 +112,9 @@ int main(int argc, char** argv) {
   app.add_option("--instructions", options.shape.instructions, "Instructions in a block")
       ->capture_default_str()
       ->check(CLI::Range(size_t{1}, kMaximumInstructions));
+  app.add_option("--passes", options.passes, "How often each block runs, each on what it left")
+      ->capture_default_str()
+      ->check(CLI::Range(uint32_t{1}, kMaximumPasses));
   app.add_option("--qemu", options.qemu, "The oracle")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   if (!lockstep::oracle::parse_seeds(seeds, options)) return 2;

@@ -124,7 +124,7 @@ class Oracle : public testing::Test {
 
 TEST_F(Oracle, AgreesWithItself) {
   for (const Layout layout : {Layout::kApart, Layout::kInterleaved}) {
-    const auto difference = compare(random_blocks(7, kSmall), layout, {qemu_, qemu_});
+    const auto difference = compare(random_blocks(7, kSmall), {layout, 3}, {qemu_, qemu_});
     ASSERT_TRUE(difference) << difference.error().text();
     EXPECT_FALSE(difference->has_value()) << (*difference)->report;
   }
@@ -192,7 +192,7 @@ TEST_F(Oracle, FindsAPlantedBugAndNamesTheInstruction) {
       straight_block({one, to_double}),
       straight_block({one, to_double, to_double_too, right, later}),
   };
-  const auto difference = compare(blocks, Layout::kApart, {qemu_, with_bug(qemu_, {right, wrong})});
+  const auto difference = compare(blocks, {}, {qemu_, with_bug(qemu_, {right, wrong})});
   ASSERT_TRUE(difference) << difference.error().text();
   ASSERT_TRUE(difference->has_value());
   EXPECT_EQ((*difference)->block, 1U);
@@ -202,6 +202,28 @@ TEST_F(Oracle, FindsAPlantedBugAndNamesTheInstruction) {
   EXPECT_THAT(report, HasSubstr("f4 = 0x3ff0000000000000"));
   EXPECT_THAT(report, HasSubstr("f3: oracle 0x4000000000000000, engine 0x0000000000000000"));
   EXPECT_THAT(report, testing::Not(HasSubstr("x7")));
+}
+
+TEST_F(Oracle, TracesABugThatShowsInALaterPass) {
+  // x6 counts passes; x7 = x6 < 3 by the right instruction, x6 < 4 by the wrong one.
+  const Instruction count{.opcode = Opcode::kAddi, .rd = 6, .rs1 = 6, .immediate = 1};
+  const Instruction right{.opcode = Opcode::kSltiu, .rd = 7, .rs1 = 6, .immediate = 3};
+  const Instruction wrong{.opcode = Opcode::kSltiu, .rd = 7, .rs1 = 6, .immediate = 4};
+  Block block = straight_block({count, right});
+  std::memset(block.record.data() + 8 * 6, 0, 8);
+  const auto find = [&](uint32_t passes) {
+    return compare({&block, 1}, {Layout::kApart, passes}, {qemu_, with_bug(qemu_, {right, wrong})});
+  };
+  const auto unseen = find(2);
+  ASSERT_TRUE(unseen) << unseen.error().text();
+  EXPECT_FALSE(unseen->has_value());
+
+  const auto difference = find(3);
+  ASSERT_TRUE(difference) << difference.error().text();
+  ASSERT_TRUE(difference->has_value());
+  EXPECT_EQ((*difference)->instruction, 1U);
+  EXPECT_EQ((*difference)->pass, 3U);
+  EXPECT_THAT((*difference)->report, HasSubstr("x6 = 0x0000000000000003"));
 }
 
 TEST(Comparison, NamesWhatDiffers) {

@@ -37,6 +37,7 @@ class Assembler {
   size_t position() const { return image_.size(); }
   void emit(const Instruction& instruction) { writer_.fixed(riscv::encode(instruction)); }
   void emit_half(uint16_t bits) { writer_.fixed(bits); }
+  void fixed(uint64_t value) { writer_.fixed(value); }
   void bytes(ByteView data) { writer_.bytes(data); }
   void align(size_t unit) {
     while (image_.size() % unit != 0) image_.push_back(std::byte{0});
@@ -174,6 +175,25 @@ void emit_apart(Assembler& out, std::span<const Block> blocks, Program& program)
   }
 }
 
+// Back to the entry until the counter behind the code is used up.
+void emit_repetition(Assembler& out, const Program& program, uint32_t passes) {
+  constexpr uint8_t kCounterAddress = 5, kCounter = 6, kEntry = 7;
+  constexpr size_t kCodeSize = 10 * 4;
+  // The counter may be misaligned, as any access may.
+  const size_t counter = out.position() + kCodeSize;
+  const size_t entry = program.entry - program.base;
+  out.load_address(kCounterAddress, counter);
+  out.emit({.opcode = Opcode::kLd, .rd = kCounter, .rs1 = kCounterAddress, .immediate = 0});
+  out.emit({.opcode = Opcode::kAddi, .rd = kCounter, .rs1 = kCounter, .immediate = -1});
+  out.emit({.opcode = Opcode::kSd, .rs1 = kCounterAddress, .rs2 = kCounter, .immediate = 0});
+  out.load_address(kEntry, entry);
+  out.emit({.opcode = Opcode::kBeq, .rs1 = kCounter, .rs2 = 0, .immediate = 8});
+  out.emit({.opcode = Opcode::kJalr, .rd = 0, .rs1 = kEntry, .immediate = 0});
+  out.emit({.opcode = Opcode::kJal, .rd = 0, .immediate = 12});
+  CHECK(out.position() == counter);
+  out.fixed(uint64_t{passes});
+}
+
 // write(1, image, size); exit_group(0)
 void emit_end(Assembler& out) {
   constexpr uint8_t kA0 = 10, kA1 = 11, kA2 = 12, kA7 = 17;
@@ -206,7 +226,8 @@ Block prefix(const Block& block, size_t count) {
   return out;
 }
 
-Program build_program(std::span<const Block> blocks, Layout layout) {
+Program build_program(std::span<const Block> blocks, Layout layout, uint32_t passes) {
+  CHECK(passes >= 1 && passes <= kMaximumPasses);
   for (const Block& block : blocks) CHECK(block.record.size() == kRecordSize);
   Program program{
       .base = kProgramBase, .entry = kProgramBase, .image = {}, .records = {}, .code_starts = {}};
@@ -216,6 +237,7 @@ Program build_program(std::span<const Block> blocks, Layout layout) {
   } else {
     emit_apart(out, blocks, program);
   }
+  if (passes > 1) emit_repetition(out, program, passes);
   emit_end(out);
   return program;
 }

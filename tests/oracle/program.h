@@ -5,6 +5,9 @@
 // area throughout. Control only flows forward, so the first n instructions of a block are a block
 // that does the same up to there: that is how a difference is traced to one instruction.
 //
+// A program may run its blocks several times over, for engines that treat hot code differently:
+// each pass goes on from the records that the one before left.
+//
 // The result of a run is the whole memory image when the program makes its first system call, a
 // write() of that image; its second one is exit_group(0). Nothing in it depends on what the
 // registers were at the start.
@@ -77,7 +80,8 @@ struct Program {
 
 inline constexpr GuestAddress kProgramBase{0x80000000};
 
-Program build_program(std::span<const Block> blocks, Layout layout);
+inline constexpr uint32_t kMaximumPasses = 1000;
+Program build_program(std::span<const Block> blocks, Layout layout, uint32_t passes = 1);
 
 // The halfword that stands for the same as a 32-bit instruction; 0 if there is none.
 uint16_t compress(const riscv::Instruction& instruction);
