@@ -76,7 +76,9 @@ void Block::read_configuration(uint64_t offset, std::span<std::byte> out) const 
 }
 
 bool Block::at_limit() const {
-  return outstanding_.size() >= kQueueSize || bytes_in_flight_ >= kMaxBytesInFlight;
+  return outstanding_.size() >= kQueueSize ||
+         outstanding_.size() + abandoned_.size() >= kMaxInFlight ||
+         bytes_in_flight_ >= kMaxBytesInFlight;
 }
 
 void Block::notified(uint16_t queue_index) {
@@ -85,7 +87,7 @@ void Block::notified(uint16_t queue_index) {
 }
 
 void Block::submit_available() {
-  if (at_limit()) return;
+  if (at_limit() || !transport_->running()) return;
   drain(*transport_, kRequestQueue, [this](Chain& chain) {
     handle(chain);
     return !at_limit();
@@ -206,14 +208,21 @@ void Block::finish(uint16_t head, const Segments& writable, uint8_t status, uint
 }
 
 void Block::complete(const log::DiskCompletion& completion) {
-  const auto found = outstanding_.find(completion.request);
-  if (found == outstanding_.end()) return;
   const bool had_stopped = at_limit();
-  const Request request = std::move(found->second);
-  outstanding_.erase(found);
-  bytes_in_flight_ -= carried_bytes(request.operation, request.length);
-  if (!transport_->running()) return;
+  if (const auto found = outstanding_.find(completion.request); found != outstanding_.end()) {
+    const Request request = std::move(found->second);
+    outstanding_.erase(found);
+    bytes_in_flight_ -= carried_bytes(request.operation, request.length);
+    finish_outstanding(request, completion);
+  } else if (const auto late = abandoned_.find(completion.request); late != abandoned_.end()) {
+    bytes_in_flight_ -= late->second;
+    abandoned_.erase(late);
+  }
+  if (had_stopped) submit_available();
+}
 
+void Block::finish_outstanding(const Request& request, const log::DiskCompletion& completion) {
+  if (!transport_->running()) return;
   const bool is_read = request.operation == DiskOperation::kRead;
   bool ok = completion.status == log::DiskStatus::kOk;
   if (is_read && completion.data.size() != request.length) ok = false;
@@ -223,29 +232,34 @@ void Block::complete(const log::DiskCompletion& completion) {
   }
   finish(request.head, request.writable, ok ? kStatusOk : kStatusIoError, written);
   transport_->signal_used(kRequestQueue);
-  if (had_stopped) submit_available();
 }
 
 std::vector<DiskRequest> Block::outstanding() const {
+  // Every abandoned number is below every outstanding one.
   std::vector<DiskRequest> requests;
-  requests.reserve(outstanding_.size());
+  requests.reserve(abandoned_.size() + outstanding_.size());
+  for (const auto& [number, bytes] : abandoned_) {
+    requests.push_back({configuration_.disk, number, DiskOperation::kFlush, 0, 0, {}});
+  }
   for (const auto& [number, request] : outstanding_) {
     requests.push_back(disk_request(number, request));
   }
   return requests;
 }
 
-void Block::drop_outstanding() {
+void Block::abandon_outstanding() {
+  for (const auto& [number, request] : outstanding_) {
+    abandoned_[number] = carried_bytes(request.operation, request.length);
+  }
   outstanding_.clear();
-  bytes_in_flight_ = 0;
 }
 
 void Block::queue_stopped(uint16_t) {
-  drop_outstanding();
+  abandon_outstanding();
 }
 
 void Block::reset() {
-  drop_outstanding();
+  abandon_outstanding();
 }
 
 void Block::visit_request(StateVisitor& visitor, uint64_t& number, Request& request) {
@@ -271,20 +285,44 @@ void Block::restore_request(StateVisitor& visitor) {
   Request request;
   visit_request(visitor, number, request);
   if (!is_possible(request) || number >= next_request_) return visitor.reject("operation");
+  if (outstanding_.contains(number) || abandoned_.contains(number)) {
+    return visitor.reject("number");
+  }
   bytes_in_flight_ += carried_bytes(request.operation, request.length);
   outstanding_[number] = std::move(request);
+}
+
+void Block::restore_abandoned(StateVisitor& visitor) {
+  uint64_t number = 0;
+  uint64_t bytes = 0;
+  visitor.field("number", number);
+  visitor.field("bytes", bytes);
+  if (number >= next_request_ || bytes > kMaxRequestBytes) return visitor.reject("bytes");
+  if (abandoned_.contains(number)) return visitor.reject("number");
+  bytes_in_flight_ += bytes;
+  abandoned_[number] = bytes;
 }
 
 void Block::visit_state(StateVisitor& visitor) {
   visitor.enter("virtio-blk", configuration_.disk.value);
   visitor.field("next_request", next_request_);
-  const uint64_t count = visitor.count("outstanding", outstanding_.size(), kQueueSize);
+  const uint64_t abandoned = visitor.count("abandoned", abandoned_.size(), kMaxInFlight);
+  const uint64_t outstanding = visitor.count("outstanding", outstanding_.size(), kQueueSize);
   if (visitor.restoring()) {
-    drop_outstanding();
-    for (uint64_t i = 0; i < count; ++i) restore_request(visitor);
+    abandoned_.clear();
+    outstanding_.clear();
+    bytes_in_flight_ = 0;
+    for (uint64_t i = 0; i < abandoned; ++i) restore_abandoned(visitor);
+    for (uint64_t i = 0; i < outstanding; ++i) restore_request(visitor);
   } else {
+    // A map's key cannot be visited in place.
+    for (auto& [key, bytes] : abandoned_) {
+      uint64_t number = key;
+      visitor.field("number", number);
+      visitor.field("bytes", bytes);
+    }
     for (auto& [key, request] : outstanding_) {
-      uint64_t number = key;  // a map's key cannot be visited in place
+      uint64_t number = key;
       visit_request(visitor, number, request);
     }
   }

@@ -7,10 +7,11 @@
 // answered at once.
 //
 // Invariants
-//   1. Requests in flight are the numbers below the next one that are still in the table; a
-//      completion for any other number changes nothing.
-//   2. Requests in flight are at most kQueueSize, and less than kMaxBytesInFlight bytes plus one
-//      request. At either bound chains stay in the ring until a completion makes room.
+//   1. A number is outstanding, abandoned (from before a reset, and not yet completed) or done; a
+//      completion changes the guest only if its request is outstanding.
+//   2. At most kQueueSize requests are outstanding, at most kMaxInFlight in flight (abandoned ones
+//      with them), and they carry less than kMaxBytesInFlight bytes plus one request. At each of
+//      these bounds chains stay in the ring until a completion makes room.
 //
 // A request that leaves the disk, that is not whole sectors or that is too long, or a write to a
 // read-only disk, ends with VIRTIO_BLK_S_IOERR; an unknown type with VIRTIO_BLK_S_UNSUPP. A chain
@@ -39,6 +40,7 @@ class Block : public Model {
   static constexpr uint32_t kMaxSegmentBytes = 256 * 1024;
   // Enforced: a firmware that ignores the limits above may still load a kernel in one read.
   static constexpr uint64_t kMaxRequestBytes = 64 * 1024 * 1024;
+  static constexpr size_t kMaxInFlight = 2 * kQueueSize;
   static constexpr uint64_t kMaxBytesInFlight = 64 * 1024 * 1024;
   static constexpr uint32_t kMaxDiscardSectors = 4 * 1024 * 1024;
   static constexpr size_t kSerialBytes = 20;  // §5.2.6, VIRTIO_BLK_T_GET_ID
@@ -68,7 +70,8 @@ class Block : public Model {
 
   // The requests in flight, oldest first, as they were submitted: to be issued again by a replica
   // that goes live. A write's data is taken from the guest's buffer as it is now (the driver must
-  // leave it alone until the request is done).
+  // leave it alone until the request is done). An abandoned request is listed as a flush: only that
+  // it completes still matters.
   std::vector<DiskRequest> outstanding() const;
 
  private:
@@ -95,9 +98,11 @@ class Block : public Model {
   void finish(uint16_t head, const Segments& writable, uint8_t status, uint64_t data_written);
   bool within_disk(uint64_t sector, uint64_t length) const;
   DiskRequest disk_request(uint64_t number, const Request& request) const;
-  void drop_outstanding();
+  void abandon_outstanding();
+  void finish_outstanding(const Request& request, const log::DiskCompletion& completion);
   void visit_request(StateVisitor& visitor, uint64_t& number, Request& request);
   void restore_request(StateVisitor& visitor);
+  void restore_abandoned(StateVisitor& visitor);
   bool is_possible(const Request& request) const;
 
   Configuration configuration_;
@@ -105,7 +110,8 @@ class Block : public Model {
   Transport* transport_ = nullptr;
   uint64_t next_request_ = 0;
   std::map<uint64_t, Request> outstanding_;
-  uint64_t bytes_in_flight_ = 0;  // derived: the sum over outstanding_ of what travels
+  std::map<uint64_t, uint64_t> abandoned_;  // by number: bytes carried
+  uint64_t bytes_in_flight_ = 0;            // derived: the sum over both of what is carried
 };
 
 }  // namespace lockstep::devices::virtio

@@ -260,9 +260,25 @@ TEST_F(BlockTest, StoppingTheQueueDropsItsRequests) {
   driver_.notify(0);
   driver_.write(0x30, 0);
   driver_.write(0x44, 0);
-  EXPECT_TRUE(block_.outstanding().empty());
+  ASSERT_EQ(block_.outstanding().size(), 1u);
+  EXPECT_EQ(block_.outstanding()[0].operation, DiskOperation::kFlush);
   complete(0, Bytes(512));
   EXPECT_EQ(status(0), kUntouched);
+  EXPECT_TRUE(block_.outstanding().empty());
+}
+
+TEST_F(BlockTest, ResetsDoNotLetADriverPileUpRequests) {
+  for (int round = 0; round < 1000; ++round) {
+    driver_.start(~uint64_t{0}, 1, 16);
+    offer(0, 4, 0, 0, false);
+    driver_.notify(0);
+  }
+  EXPECT_EQ(sink_.disk_requests.size(), Block::kMaxInFlight);
+  // The completion of an abandoned request makes room for the one that waits.
+  complete(3);
+  ASSERT_EQ(sink_.disk_requests.size(), Block::kMaxInFlight + 1u);
+  complete(Block::kMaxInFlight);
+  EXPECT_EQ(status(0), kOk);
 }
 
 TEST_F(BlockTest, RequestsBeyondTheBoundWaitInTheRing) {
