@@ -1,8 +1,8 @@
 // Port: a disk image, as what carries out a guest's requests.
 //
 // Calls block; the caller gives each disk a thread. Offsets and lengths are in bytes, multiples of
-// 512 and within size(). What write() returned for is read back by any later read(); flush() makes it
-// survive a crash of the host.
+// 512 and within size(). What write() returned for is read back by any later read(); flush() makes
+// it survive a crash of the host.
 //
 // Owner: one thread at a time.
 #pragma once

@@ -1,7 +1,6 @@
 // How each kind of log entry enters the machine. What the machine cannot take is refused, never
 // guessed at: the log comes from a peer or a file.
 #include <fmt/format.h>
-
 #include <variant>
 
 #include "machine/machine_impl.h"
@@ -9,10 +8,10 @@
 namespace lockstep::machine {
 
 Status Machine::Impl::refuse(const log::Entry& entry, std::string reason) const {
-  return fail(ErrorCode::kDiverged,
-              fmt::format("the machine cannot take the {} entry of step",
-                          log::to_string(entry.kind())),
-              fmt::format("{}", entry.step.value), std::move(reason));
+  return fail(
+      ErrorCode::kDiverged,
+      fmt::format("the machine cannot take the {} entry of step", log::to_string(entry.kind())),
+      fmt::format("{}", entry.step.value), std::move(reason));
 }
 
 Status Machine::Impl::apply(const log::Entry& entry) {
@@ -86,9 +85,14 @@ Status Machine::Impl::apply_console(const log::Entry& entry, const log::ConsoleI
 
 Status Machine::Impl::apply_control(const log::Entry& entry, log::ControlOperation operation) {
   switch (operation) {
-    case log::ControlOperation::kPowerOff: power_ = PowerState::kOff; return {};
-    case log::ControlOperation::kReset: restart(); return {};
-    case log::ControlOperation::kFailover: return {};  // the replicas' business
+    case log::ControlOperation::kPowerOff:
+      power_ = PowerState::kOff;
+      return {};
+    case log::ControlOperation::kReset:
+      restart();
+      return {};
+    case log::ControlOperation::kFailover:
+      return {};  // the replicas' business
   }
   return refuse(entry, "there is no such control operation");
 }
@@ -96,9 +100,9 @@ Status Machine::Impl::apply_control(const log::Entry& entry, log::ControlOperati
 Status Machine::Impl::apply_digest(const log::Entry& entry, const log::Digest& expected) {
   const Hash128 actual = digest();
   if (actual == expected.value) return {};
-  return refuse(entry, fmt::format("the state's digest is {:016x}{:016x}, the log says {:016x}{:016x}",
-                                   actual.high, actual.low, expected.value.high,
-                                   expected.value.low));
+  return refuse(entry,
+                fmt::format("the state's digest is {:016x}{:016x}, the log says {:016x}{:016x}",
+                            actual.high, actual.low, expected.value.high, expected.value.low));
 }
 
 }  // namespace lockstep::machine

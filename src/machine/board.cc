@@ -13,7 +13,7 @@ Hash128 BoardDescription::fingerprint() const {
     writer.blob(as_byte_view(disk.serial));
   }
   writer.varint(nics.size());
-  for (const NicDescription& nic : nics) writer.bytes(std::as_bytes(std::span(nic.mac)));
+  for (const NicDescription& nic : nics) writer.bytes(nic.mac);
   for (const Bytes* file : {&kernel, &initrd}) {
     const Hash128 hash = hash128(*file);
     writer.varint(file->size());

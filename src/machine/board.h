@@ -35,7 +35,7 @@ inline constexpr uint64_t kMaxMemory = uint64_t{64} << 30;
 inline constexpr DeviceIndex kUartPort{0};
 inline constexpr DeviceIndex kVirtioConsolePort{1};
 
-using MacAddress = std::array<uint8_t, 6>;
+using MacAddress = std::array<std::byte, 6>;
 inline constexpr size_t kBootSeedSize = 32;
 
 struct DiskDescription {
@@ -48,8 +48,8 @@ struct NicDescription {
   MacAddress mac{};
 };
 
-// Everything that fixes the power-on state. Two replicas with the same fingerprint and the same disk
-// contents start in the same state.
+// Everything that fixes the power-on state. Two replicas with the same fingerprint and the same
+// disk contents start in the same state.
 struct BoardDescription {
   uint64_t memory_bytes = 0;  // a multiple of the page size, kMinMemory to kMaxMemory
   std::vector<DiskDescription> disks;

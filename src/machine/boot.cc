@@ -13,7 +13,9 @@ constexpr uint64_t kDeviceTreeRoom = 2 * kMegabyte;  // at the end of RAM
 constexpr size_t kA0 = 10;
 constexpr size_t kA1 = 11;
 
-uint64_t page_down(uint64_t value) { return value & ~(riscv::kPageSize - 1); }
+uint64_t page_down(uint64_t value) {
+  return value & ~(riscv::kPageSize - 1);
+}
 
 }  // namespace
 
@@ -24,7 +26,8 @@ Result<BootPlan> plan_boot(const BoardDescription& board, uint32_t virtio_slots)
       board.kernel_text_offset + std::max<uint64_t>(board.kernel_image_size, board.kernel.size());
   const uint64_t wanted = kernel_end + board.initrd.size() + riscv::kPageSize + kDeviceTreeRoom;
   if (wanted > board.memory_bytes) {
-    return fail(ErrorCode::kInvalid, "the kernel and the initrd do not fit into the guest's memory,",
+    return fail(ErrorCode::kInvalid,
+                "the kernel and the initrd do not fit into the guest's memory,",
                 fmt::format("{} MiB", board.memory_bytes / kMegabyte),
                 fmt::format("give the VM more than {} MiB", wanted / kMegabyte + 1));
   }

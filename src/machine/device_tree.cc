@@ -1,9 +1,8 @@
 #include "machine/device_tree.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <libfdt.h>
-
-#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,9 +27,8 @@ constexpr uint32_t kSupervisorExternalInterrupt = 9;
 constexpr uint32_t kUartClockHz = 3686400;
 
 // Extensions of the hart, as in riscv,isa-extensions.
-constexpr std::string_view kExtensions[] = {"i",      "m",        "a",     "f",    "d",
-                                            "c",      "zicntr",   "zicsr", "zifencei",
-                                            "sstc",   "svade"};
+constexpr std::string_view kExtensions[] = {"i",      "m",     "a",        "f",    "d",    "c",
+                                            "zicntr", "zicsr", "zifencei", "sstc", "svade"};
 constexpr const char* kIsaString = "rv64imafdc_zicntr_zicsr_zifencei_sstc_svade";
 
 // libfdt's sequential writer; a failure is a bug: the sizes are ours.
@@ -51,7 +49,8 @@ class Tree {
     CHECK(fdt_property_u64(bytes_.data(), name, value) == 0);
   }
   void text(const char* name, const std::string& value) {
-    CHECK(fdt_property_string(bytes_.data(), name, value.c_str()) == 0);
+    // With the terminating zero.
+    raw(name, as_byte_view(std::string_view(value.c_str(), value.size() + 1)));
   }
   // Several strings, each with its terminating zero.
   void texts(const char* name, std::span<const std::string_view> values) {
@@ -77,7 +76,7 @@ class Tree {
 
   Bytes finish() {
     CHECK(fdt_finish(bytes_.data()) == 0);
-    bytes_.resize(fdt_totalsize(bytes_.data()));
+    bytes_.resize(size_t{fdt_totalsize(bytes_.data())});
     return std::move(bytes_);
   }
 
@@ -136,9 +135,8 @@ void add_syscon(Tree& tree) {
 
 // Each names the register and the value that does it.
 void add_power_nodes(Tree& tree) {
-  for (const auto& [name, value] :
-       {std::pair{"poweroff", devices::Syscon::kPowerOff},
-        std::pair{"reboot", devices::Syscon::kReset}}) {
+  for (const auto& [name, value] : {std::pair{"poweroff", devices::Syscon::kPowerOff},
+                                    std::pair{"reboot", devices::Syscon::kReset}}) {
     tree.begin(name);
     tree.text("compatible", fmt::format("syscon-{}", name));
     tree.cell("regmap", kSysconPhandle);

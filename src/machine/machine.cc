@@ -1,8 +1,7 @@
 #include "machine/machine.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 #include <utility>
 
 #include "base/check.h"
@@ -56,12 +55,16 @@ Machine::Impl::Impl(BoardDescription board, std::span<std::byte> ram, Outside& o
   for (uint32_t i = 0; i < board_.disks.size(); ++i) {
     const DiskDescription& disk = board_.disks[i];
     disks_.push_back(std::make_unique<devices::virtio::Block>(
-        DeviceIndex{i}, disk.bytes, disk.read_only, disk.serial, *this));
+        devices::virtio::Block::Configuration{DeviceIndex{i}, disk.bytes, disk.read_only,
+                                              disk.serial},
+        *this));
     add_virtio(*disks_.back());
   }
   for (uint32_t i = 0; i < board_.nics.size(); ++i) {
-    nics_.push_back(
-        std::make_unique<devices::virtio::Net>(DeviceIndex{i}, board_.nics[i].mac, *this));
+    devices::virtio::Net::Configuration configuration;
+    configuration.nic = DeviceIndex{i};
+    configuration.mac = board_.nics[i].mac;
+    nics_.push_back(std::make_unique<devices::virtio::Net>(configuration, *this));
     add_virtio(*nics_.back());
   }
   add_virtio(console_);
@@ -103,6 +106,7 @@ void Machine::Impl::restart() {
 }
 
 StopReason Machine::Impl::run_until(Step target) {
+  interrupted_ = false;
   while (power_ == PowerState::kOn) {
     if (hart_.step >= target) return StopReason::kReached;
     engine_.run_until(target);
@@ -111,13 +115,14 @@ StopReason Machine::Impl::run_until(Step target) {
       restart();
       continue;
     }
+    if (power_ != PowerState::kOn) break;
     if (hart_.waiting) return StopReason::kWaiting;
+    if (std::exchange(interrupted_, false) && hart_.step < target) return StopReason::kInterrupted;
   }
   return StopReason::kPoweredOff;
 }
 
-const Machine::Impl::Window* Machine::Impl::find_window(GuestAddress address,
-                                                        unsigned size) const {
+const Machine::Impl::Window* Machine::Impl::find_window(GuestAddress address, unsigned size) const {
   for (const Window& window : windows_) {
     if (address >= window.base && address - window.base + size <= window.size) return &window;
   }
@@ -140,9 +145,12 @@ bool Machine::Impl::write(GuestAddress address, unsigned size, uint64_t value) {
 
 void Machine::Impl::system_reset(riscv::SbiReset reset) {
   switch (reset) {
-    case riscv::SbiReset::kShutdown: return power_request(devices::PowerRequest::kPowerOff);
-    case riscv::SbiReset::kReboot: return power_request(devices::PowerRequest::kReset);
-    case riscv::SbiReset::kFailure: return power_request(devices::PowerRequest::kFailure);
+    case riscv::SbiReset::kShutdown:
+      return power_request(devices::PowerRequest::kPowerOff);
+    case riscv::SbiReset::kReboot:
+      return power_request(devices::PowerRequest::kReset);
+    case riscv::SbiReset::kFailure:
+      return power_request(devices::PowerRequest::kFailure);
   }
 }
 
@@ -192,7 +200,8 @@ void Machine::Impl::visit_state(StateVisitor& visitor) {
   visitor.leave();
 }
 
-Machine::Machine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Machine::Machine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
+}
 Machine::~Machine() = default;
 
 Result<std::unique_ptr<Machine>> Machine::create(BoardDescription board, std::span<std::byte> ram,
@@ -204,20 +213,48 @@ Result<std::unique_ptr<Machine>> Machine::create(BoardDescription board, std::sp
   return std::unique_ptr<Machine>(new Machine(std::move(impl)));
 }
 
-StopReason Machine::run_until(Step target) { return impl_->run_until(target); }
-Status Machine::apply(const log::Entry& entry) { return impl_->apply(entry); }
-Step Machine::step() const { return impl_->hart_.step; }
-bool Machine::waiting() const { return impl_->hart_.waiting; }
-PowerState Machine::power() const { return impl_->power_; }
-GuestTicks Machine::guest_time() const { return impl_->hart_.time.at(impl_->hart_.step); }
-uint64_t Machine::time_rate_q32() const { return impl_->hart_.time.rate_q32(); }
-uint64_t Machine::inputs_applied() const { return impl_->inputs_applied_; }
-uint64_t Machine::traps() const { return impl_->hart_.traps; }
-Hash128 Machine::digest() { return impl_->digest(); }
-void Machine::visit_state(StateVisitor& visitor) { impl_->visit_state(visitor); }
-ByteView Machine::ram() const { return impl_->ram_; }
-const BoardDescription& Machine::board() const { return impl_->board_; }
-void Machine::flush_derived_state() { impl_->engine_.flush(); }
+StopReason Machine::run_until(Step target) {
+  return impl_->run_until(target);
+}
+Status Machine::apply(const log::Entry& entry) {
+  return impl_->apply(entry);
+}
+Step Machine::step() const {
+  return impl_->hart_.step;
+}
+bool Machine::waiting() const {
+  return impl_->hart_.waiting;
+}
+PowerState Machine::power() const {
+  return impl_->power_;
+}
+GuestTicks Machine::guest_time() const {
+  return impl_->hart_.time.at(impl_->hart_.step);
+}
+uint64_t Machine::time_rate_q32() const {
+  return impl_->hart_.time.rate_q32();
+}
+uint64_t Machine::inputs_applied() const {
+  return impl_->inputs_applied_;
+}
+uint64_t Machine::traps() const {
+  return impl_->hart_.traps;
+}
+Hash128 Machine::digest() {
+  return impl_->digest();
+}
+void Machine::visit_state(StateVisitor& visitor) {
+  impl_->visit_state(visitor);
+}
+ByteView Machine::ram() const {
+  return impl_->ram_;
+}
+const BoardDescription& Machine::board() const {
+  return impl_->board_;
+}
+void Machine::flush_derived_state() {
+  impl_->engine_.flush();
+}
 
 std::optional<GuestTicks> Machine::timer_deadline() const {
   const riscv::Hart& hart = impl_->hart_;
@@ -227,8 +264,9 @@ std::optional<GuestTicks> Machine::timer_deadline() const {
   return hart.stimecmp;
 }
 
-void Machine::announce_nics() {
-  for (const auto& nic : impl_->nics_) nic->announce();
+void Machine::interrupt() {
+  impl_->interrupted_ = true;
+  impl_->engine_.request_stop();
 }
 
 }  // namespace lockstep::machine

@@ -6,8 +6,8 @@
 // Invariants
 //   1. run_until(target) stops at exactly `target`, unless the hart waits or the power is off.
 //   2. What leaves the machine is numbered: console bytes by port, frames by NIC, disk requests by
-//      disk, each from 0; inputs from the gateway (frames and console input) are counted. Replicas at
-//      the same step have the same numbers.
+//      disk, each from 0; inputs from the gateway (frames and console input) are counted. Replicas
+//      at the same step have the same numbers.
 //   3. digest() is a function of the state that a guest can observe: no cache, no host time.
 //
 // Owner: the vCPU thread.
@@ -40,23 +40,24 @@ class Outside {
   virtual void frame_output(Step step, DeviceIndex nic, uint64_t index, ByteView frame) = 0;
   virtual void disk_request(devices::DiskRequest request) = 0;
   virtual void entropy_request(uint32_t count) = 0;
-  // The instruction at `step` reads the time of day and no WallClockRead was applied at this step. A
-  // primary answers and appends that entry; for a replica it is a divergence.
+  // The instruction at `step` reads the time of day and no WallClockRead was applied at this step.
+  // A primary answers and appends that entry; for a replica it is a divergence.
   virtual uint64_t wall_clock_ns(Step step) = 0;
 };
 
 enum class StopReason : uint8_t {
-  kReached,     // step() == target
-  kWaiting,     // the hart waits for an interrupt; only log entries can go on
-  kPoweredOff,  // and stays so
+  kReached,      // step() == target
+  kInterrupted,  // earlier, because interrupt() was called from inside
+  kWaiting,      // the hart waits for an interrupt; only log entries can go on
+  kPoweredOff,   // and stays so
 };
 
 enum class PowerState : uint8_t { kOn, kOff, kFailed };
 
 class Machine {
  public:
-  // `ram` is zeroed, page-aligned and of board.memory_bytes; it and `outside` outlive this. Starts in
-  // the power-on state. kInvalid when kernel, initrd and device tree do not fit the memory.
+  // `ram` is zeroed, page-aligned and of board.memory_bytes; it and `outside` outlive this. Starts
+  // in the power-on state. kInvalid when kernel, initrd and device tree do not fit the memory.
   static Result<std::unique_ptr<Machine>> create(BoardDescription board, std::span<std::byte> ram,
                                                  Outside& outside);
   ~Machine();
@@ -64,8 +65,11 @@ class Machine {
   Machine& operator=(const Machine&) = delete;
 
   StopReason run_until(Step target);
-  // An entry at step(). kDiverged when the machine cannot take it: another step, a device or request
-  // that does not exist, time that goes backwards, or a digest that differs.
+  // From inside a call of Outside: run_until() returns after this instruction. Where runs are cut
+  // changes nothing that the guest can see.
+  void interrupt();
+  // An entry at step(). kDiverged when the machine cannot take it: another step, a device or
+  // request that does not exist, time that goes backwards, or a digest that differs.
   Status apply(const log::Entry& entry);
 
   Step step() const;
@@ -85,9 +89,6 @@ class Machine {
   void visit_state(StateVisitor& visitor);
   ByteView ram() const;
   const BoardDescription& board() const;
-
-  // Tells the guest's NICs to announce themselves: a live replica is somewhere else now.
-  void announce_nics();
 
   // Drops everything that is derived (TLB, decoded code): invisible, for tests.
   void flush_derived_state();

@@ -109,6 +109,7 @@ class Machine::Impl final : public riscv::Bus,
   // State that is not a device's.
   PowerState power_ = PowerState::kOn;
   bool restart_wanted_ = false;
+  bool interrupted_ = false;  // not state: where a run is cut changes nothing
   std::array<uint64_t, kConsolePorts> console_bytes_{};
   std::vector<uint64_t> frames_sent_;
   uint64_t inputs_applied_ = 0;

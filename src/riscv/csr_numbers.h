@@ -1,5 +1,6 @@
 // Numbers and bits of the control and status registers that this hart has, and of causes.
-// Source: RISC-V privileged specification, "Control and Status Registers" and "Supervisor-Level ISA".
+// Source: RISC-V privileged specification, "Control and Status Registers" and "Supervisor-Level
+// ISA".
 #pragma once
 
 #include <cstdint>

@@ -25,22 +25,30 @@ constexpr unsigned kPtePpnShift = 10;
 // Bits 63 to 54: N (Svnapot), PBMT (Svpbmt) and reserved: this hart has none of them.
 constexpr uint64_t kPteReserved = uint64_t{0x3ff} << 54;
 
-bool is_pointer(uint64_t pte) { return (pte & (kRead | kWrite | kExecute)) == 0; }
+bool is_pointer(uint64_t pte) {
+  return (pte & (kRead | kWrite | kExecute)) == 0;
+}
 
 Cause page_fault(Access access) {
   switch (access) {
-    case Access::kFetch: return Cause::kFetchPage;
-    case Access::kLoad: return Cause::kLoadPage;
-    case Access::kStore: return Cause::kStorePage;
+    case Access::kFetch:
+      return Cause::kFetchPage;
+    case Access::kLoad:
+      return Cause::kLoadPage;
+    case Access::kStore:
+      return Cause::kStorePage;
   }
   return Cause::kLoadPage;
 }
 
 Cause access_fault(Access access) {
   switch (access) {
-    case Access::kFetch: return Cause::kFetchAccess;
-    case Access::kLoad: return Cause::kLoadAccess;
-    case Access::kStore: return Cause::kStoreAccess;
+    case Access::kFetch:
+      return Cause::kFetchAccess;
+    case Access::kLoad:
+      return Cause::kLoadAccess;
+    case Access::kStore:
+      return Cause::kStoreAccess;
   }
   return Cause::kLoadAccess;
 }
@@ -67,7 +75,7 @@ void Mmu::select_bank() {
     mxr_ = mxr;
   }
   if (!space_->used || space_->satp != hart_.satp) space_ = &address_space(hart_.satp);
-  const Right right = hart_.privilege == Privilege::kUser       ? kUserRight
+  const Right right = hart_.privilege == Privilege::kUser ? kUserRight
                       : (hart_.sstatus & kStatusSum) != 0 ? kSupervisorSumRight
                                                           : kSupervisorRight;
   bank_ = &space_->banks[right];
@@ -98,15 +106,19 @@ bool Mmu::permits(uint64_t pte, Access access) const {
     return false;
   }
   switch (access) {
-    case Access::kFetch: return (pte & kExecute) != 0;
+    case Access::kFetch:
+      return (pte & kExecute) != 0;
     case Access::kLoad:
       return (pte & kRead) != 0 || ((hart_.sstatus & kStatusMxr) != 0 && (pte & kExecute) != 0);
-    case Access::kStore: return (pte & kWrite) != 0 && (pte & kDirtyBit) != 0;
+    case Access::kStore:
+      return (pte & kWrite) != 0 && (pte & kDirtyBit) != 0;
   }
   return false;
 }
 
-Translation Mmu::translate(uint64_t address, Access access) { return walk(address, access); }
+Translation Mmu::translate(uint64_t address, Access access) {
+  return walk(address, access);
+}
 
 Translation Mmu::walk(uint64_t address, Access access) {
   if (hart_.satp >> kSatpModeShift == kSatpModeBare) return {{}, GuestAddress(address), {}};
@@ -143,7 +155,8 @@ Translation Mmu::walk(uint64_t address, Access access) {
   return {page_fault(access), {}, {}};
 }
 
-// Called only on the way to a translation that may be cached; noting more than was cached is harmless.
+// Called only on the way to a translation that may be cached; noting more than was cached is
+// harmless.
 void Mmu::note_walked(GuestAddress pte, bool leaf_of_superpage, bool pointer) {
   const uint64_t page = memory_.page_index(pte);
   if (pointer || leaf_of_superpage) {
@@ -277,8 +290,8 @@ void Mmu::guard(uint64_t page, PhysicalMemory::Flag flag) {
   const auto host = reinterpret_cast<uint64_t>(memory_.host(memory_.page_address(page)));
   if (writer != kSeveralWriters) {
     // SAFETY: slot_of() made this offset from an entry of the same array.
-    auto* entry = reinterpret_cast<DataEntry*>(reinterpret_cast<std::byte*>(spaces_.get()) +
-                                               (writer - 1));
+    auto* entry =
+        reinterpret_cast<DataEntry*>(reinterpret_cast<std::byte*>(spaces_.get()) + (writer - 1));
     if (entry->write_tag != kInvalidTag && entry->write_tag + entry->addend == host) {
       entry->write_tag = kInvalidTag;
     }

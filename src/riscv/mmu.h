@@ -1,9 +1,10 @@
 // Address translation: Sv39 with Svade, and a coherent TLB.
 //
-// The guest sees every access walk the page tables as they stand. The TLB is invisible: a PTE that an
-// entry was derived from lies in a guarded page (PhysicalMemory::kPageTable), and a store that changes
-// it drops the entry before the store takes effect. So sfence.vma does nothing, a write to satp selects
-// among address spaces that stay warm, and flushing anything at any time changes nothing but speed.
+// The guest sees every access walk the page tables as they stand. The TLB is invisible: a PTE that
+// an entry was derived from lies in a guarded page (PhysicalMemory::kPageTable), and a store that
+// changes it drops the entry before the store takes effect. So sfence.vma does nothing, a write to
+// satp selects among address spaces that stay warm, and flushing anything at any time changes
+// nothing but speed.
 //
 // Invariants
 //   1. No invalid PTE is cached.
@@ -50,7 +51,8 @@ class Mmu {
 
   Mmu(const Hart& hart, PhysicalMemory& memory);
 
-  // Call after satp, privilege, SUM or MXR changed: chooses the bank that serves accesses from now on.
+  // Call after satp, privilege, SUM or MXR changed: chooses the bank that serves accesses from now
+  // on.
   void select_bank();
   TlbBank& bank() { return *bank_; }
 
@@ -107,8 +109,8 @@ class Mmu {
   TlbBank* bank_;
   uint64_t use_clock_ = 0;
   bool mxr_ = false;
-  // Per page of RAM. upper_users_: a bit for each address space whose entries came through a pointer
-  // or superpage PTE in it.
+  // Per page of RAM. upper_users_: a bit for each address space whose entries came through a
+  // pointer or superpage PTE in it.
   std::vector<uint8_t> upper_users_;
   std::vector<uint16_t> table_writes_;
   std::vector<uint32_t> writer_;

@@ -22,9 +22,10 @@ enum class Extension : uint64_t {
   kDebugConsole = 0x4442434E,
 };
 
-constexpr std::array kExtensions = {
-    Extension::kBase,      Extension::kTime,        Extension::kIpi,         Extension::kRemoteFence,
-    Extension::kHartState, Extension::kSystemReset, Extension::kDebugConsole};
+constexpr std::array kExtensions = {Extension::kBase,        Extension::kTime,
+                                    Extension::kIpi,         Extension::kRemoteFence,
+                                    Extension::kHartState,   Extension::kSystemReset,
+                                    Extension::kDebugConsole};
 
 constexpr uint64_t kSpecificationVersion = uint64_t{2} << 24;  // 2.0
 constexpr uint64_t kImplementationId = 0x4C53;                 // not a registered number
@@ -50,24 +51,32 @@ void Sbi::call(Hart& hart) {
   const uint64_t function = hart.x[kFunctionRegister];
   Answer answer{Code::kNotSupported, 0};
   switch (static_cast<Extension>(hart.x[kExtensionRegister])) {
-    case Extension::kBase: answer = base(function, hart.x[kA0]); break;
+    case Extension::kBase:
+      answer = base(function, hart.x[kA0]);
+      break;
     case Extension::kTime:
       if (function == 0) {
         hart.stimecmp = GuestTicks(hart.x[kA0]);
         answer = {};
       }
       break;
-    case Extension::kIpi: answer = inter_processor_interrupt(hart, function); break;
+    case Extension::kIpi:
+      answer = inter_processor_interrupt(hart, function);
+      break;
     case Extension::kRemoteFence:
       if (function < kRemoteFenceFunctions) {
         answer = {names_only_existing_harts(hart) ? Code::kSuccess : Code::kInvalidParameter, 0};
       }
       break;
-    case Extension::kHartState: answer = hart_state(hart, function); break;
+    case Extension::kHartState:
+      answer = hart_state(hart, function);
+      break;
     case Extension::kSystemReset:
       if (function == 0) answer = system_reset(hart.x[kA0], hart.x[kA1]);
       break;
-    case Extension::kDebugConsole: answer = debug_console(hart, function); break;
+    case Extension::kDebugConsole:
+      answer = debug_console(hart, function);
+      break;
   }
   hart.x[kA0] = static_cast<uint64_t>(answer.code);
   hart.x[kA1] = answer.value;
@@ -75,9 +84,12 @@ void Sbi::call(Hart& hart) {
 
 Sbi::Answer Sbi::base(uint64_t function, uint64_t argument) const {
   switch (function) {
-    case 0: return {Code::kSuccess, kSpecificationVersion};
-    case 1: return {Code::kSuccess, kImplementationId};
-    case 2: return {Code::kSuccess, kImplementationVersion};
+    case 0:
+      return {Code::kSuccess, kSpecificationVersion};
+    case 1:
+      return {Code::kSuccess, kImplementationId};
+    case 2:
+      return {Code::kSuccess, kImplementationVersion};
     case 3: {
       const bool present = std::ranges::any_of(kExtensions, [&](Extension extension) {
         return static_cast<uint64_t>(extension) == argument;
@@ -86,8 +98,10 @@ Sbi::Answer Sbi::base(uint64_t function, uint64_t argument) const {
     }
     case 4:
     case 5:
-    case 6: return {Code::kSuccess, 0};  // vendor, architecture and implementation: none
-    default: return {Code::kNotSupported, 0};
+    case 6:
+      return {Code::kSuccess, 0};  // vendor, architecture and implementation: none
+    default:
+      return {Code::kNotSupported, 0};
   }
 }
 
@@ -103,8 +117,10 @@ Sbi::Answer Sbi::hart_state(Hart& hart, uint64_t function) const {
   constexpr uint64_t kStarted = 0;
   constexpr uint64_t kDefaultRetentiveSuspend = 0;
   switch (function) {
-    case 0: return {hart.x[kA0] == 0 ? Code::kAlreadyAvailable : Code::kInvalidParameter, 0};
-    case 1: return {Code::kFailed, 0};
+    case 0:
+      return {hart.x[kA0] == 0 ? Code::kAlreadyAvailable : Code::kInvalidParameter, 0};
+    case 1:
+      return {Code::kFailed, 0};
     case 2:
       if (hart.x[kA0] != 0) return {Code::kInvalidParameter, 0};
       return {Code::kSuccess, kStarted};
@@ -112,7 +128,8 @@ Sbi::Answer Sbi::hart_state(Hart& hart, uint64_t function) const {
       if (hart.x[kA0] != kDefaultRetentiveSuspend) return {Code::kNotSupported, 0};
       hart.waiting = true;
       return {};
-    default: return {Code::kNotSupported, 0};
+    default:
+      return {Code::kNotSupported, 0};
   }
 }
 
@@ -144,13 +161,15 @@ Sbi::Answer Sbi::debug_console(const Hart& hart, uint64_t function) {
       host_.debug_console_write(std::span(bytes).first(count));
       return {Code::kSuccess, count};
     }
-    case 1: return {Code::kSuccess, 0};  // input comes by the UART
+    case 1:
+      return {Code::kSuccess, 0};  // input comes by the UART
     case 2: {
       const auto byte = static_cast<std::byte>(hart.x[kA0]);
       host_.debug_console_write(std::span(&byte, 1));
       return {};
     }
-    default: return {Code::kNotSupported, 0};
+    default:
+      return {Code::kNotSupported, 0};
   }
 }
 

@@ -3,7 +3,8 @@
 // Extensions: BASE, TIME, IPI, RFENCE, HSM, SRST, DBCN. One hart, number 0. The remote fences have
 // nothing to do, since TLB and code cache are coherent.
 //
-// Deterministic: a function of the hart and of guest memory. What leaves the machine goes to SbiHost.
+// Deterministic: a function of the hart and of guest memory. What leaves the machine goes to
+// SbiHost.
 //
 // Owner: the vCPU thread. Source: RISC-V SBI specification 2.0, chapters 4 to 10 and 12.
 #pragma once

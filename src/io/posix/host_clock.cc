@@ -16,9 +16,13 @@ uint64_t read_clock(clockid_t clock) {
 
 }  // namespace
 
-HostTime monotonic_now() { return HostTime(read_clock(CLOCK_MONOTONIC)); }
+HostTime monotonic_now() {
+  return HostTime(read_clock(CLOCK_MONOTONIC));
+}
 
-uint64_t wall_clock_ns() { return read_clock(CLOCK_REALTIME); }
+uint64_t wall_clock_ns() {
+  return read_clock(CLOCK_REALTIME);
+}
 
 void fill_with_entropy(std::span<std::byte> out) {
   while (!out.empty()) {

@@ -1,14 +1,13 @@
 #include "io/posix/image_file.h"
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <array>
-#include <cerrno>
 #include <utility>
 
 namespace lockstep::posix {
@@ -24,7 +23,7 @@ Result<std::unique_ptr<ImageFile>> ImageFile::open(const std::string& path, Mode
   if (!fd.valid()) {
     return fail_errno("cannot open the disk image", path, "check the path in [[disk]]");
   }
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd.get(), &status) != 0) return fail_errno("cannot look at the disk image", path);
   if (!S_ISREG(status.st_mode)) {
     return fail(ErrorCode::kInvalid, "the disk image is not a regular file:", path,
@@ -32,8 +31,9 @@ Result<std::unique_ptr<ImageFile>> ImageFile::open(const std::string& path, Mode
   }
   const auto size = static_cast<uint64_t>(status.st_size);
   if (size == 0 || size % kSectorSize != 0) {
-    return fail(ErrorCode::kInvalid, "the size of the disk image is not a multiple of 512 bytes:",
-                path, "it is empty or was cut off; make it again");
+    return fail(ErrorCode::kInvalid,
+                "the size of the disk image is not a multiple of 512 bytes:", path,
+                "it is empty or was cut off; make it again");
   }
   if (::flock(fd.get(), (writable ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) {

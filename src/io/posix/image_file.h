@@ -1,7 +1,7 @@
 // A raw disk image in a file.
 //
-// The file is locked for as long as this lives: by one writer, or by readers only. The lock goes with
-// the process.
+// The file is locked for as long as this lives: by one writer, or by readers only. The lock goes
+// with the process.
 //
 // Owner: one thread at a time.
 #pragma once
@@ -17,7 +17,8 @@ namespace lockstep::posix {
 class ImageFile final : public io::Disk {
  public:
   enum class Mode : uint8_t { kReadWrite, kReadOnly };
-  // kNotFound; kInUse when another VM has it; kInvalid when it is empty or no multiple of 512 bytes.
+  // kNotFound; kInUse when another VM has it; kInvalid when it is empty or no multiple of 512
+  // bytes.
   static Result<std::unique_ptr<ImageFile>> open(const std::string& path, Mode mode);
 
   uint64_t size() const override { return size_; }

@@ -13,8 +13,10 @@ bool is_direct_jump(Opcode opcode) {
     case Opcode::kBge:
     case Opcode::kBltu:
     case Opcode::kBgeu:
-    case Opcode::kJal: return true;
-    default: return false;
+    case Opcode::kJal:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -26,8 +28,10 @@ bool writes_float_register(Format format) {
     case Format::kRFpUnary:
     case Format::kRFpExact:
     case Format::kIntegerToFp:
-    case Format::kIntegerExactToFp: return true;
-    default: return false;
+    case Format::kIntegerExactToFp:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -59,9 +63,9 @@ struct HandlerTable {
 
 void build_op(Op& op, const Instruction& instruction, uint64_t offset, bool may_stay_in_page) {
   static const HandlerTable table;
-  const uint64_t target = offset + static_cast<uint64_t>(static_cast<int64_t>(instruction.immediate));
-  const bool inside =
-      may_stay_in_page && is_direct_jump(instruction.opcode) && target < kPageSize;
+  const uint64_t target =
+      offset + static_cast<uint64_t>(static_cast<int64_t>(instruction.immediate));
+  const bool inside = may_stay_in_page && is_direct_jump(instruction.opcode) && target < kPageSize;
   const auto index = static_cast<size_t>(instruction.opcode);
   const Handlers& handlers = inside ? table.inside[index] : table.outside[index];
   const bool float_rd = writes_float_register(instruction_row(instruction.opcode).format);

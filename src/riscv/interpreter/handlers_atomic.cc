@@ -1,5 +1,5 @@
-// LR, SC and the atomic operations. One hart runs at a time, so that atomicity is free; what matters
-// is when a reservation holds, and that is architectural (riscv/hart.h).
+// LR, SC and the atomic operations. One hart runs at a time, so that atomicity is free; what
+// matters is when a reservation holds, and that is architectural (riscv/hart.h).
 #include <algorithm>
 #include <type_traits>
 
@@ -89,29 +89,52 @@ Handlers atomic_handlers(Opcode opcode) {
   using Word = uint32_t;
   using Double = uint64_t;
   switch (opcode) {
-    case Opcode::kLrW: return {{load_reserved<Word, 1>, load_reserved<Word, 2>}};
-    case Opcode::kLrD: return {{load_reserved<Double, 1>, load_reserved<Double, 2>}};
-    case Opcode::kScW: return {{store_conditional<Word, 1>, store_conditional<Word, 2>}};
-    case Opcode::kScD: return {{store_conditional<Double, 1>, store_conditional<Double, 2>}};
-    case Opcode::kAmoswapW: return kAtomic<Word, kSwap>;
-    case Opcode::kAmoaddW: return kAtomic<Word, kAdd>;
-    case Opcode::kAmoxorW: return kAtomic<Word, kXor>;
-    case Opcode::kAmoandW: return kAtomic<Word, kAnd>;
-    case Opcode::kAmoorW: return kAtomic<Word, kOr>;
-    case Opcode::kAmominW: return kAtomic<Word, kMin>;
-    case Opcode::kAmomaxW: return kAtomic<Word, kMax>;
-    case Opcode::kAmominuW: return kAtomic<Word, kMinu>;
-    case Opcode::kAmomaxuW: return kAtomic<Word, kMaxu>;
-    case Opcode::kAmoswapD: return kAtomic<Double, kSwap>;
-    case Opcode::kAmoaddD: return kAtomic<Double, kAdd>;
-    case Opcode::kAmoxorD: return kAtomic<Double, kXor>;
-    case Opcode::kAmoandD: return kAtomic<Double, kAnd>;
-    case Opcode::kAmoorD: return kAtomic<Double, kOr>;
-    case Opcode::kAmominD: return kAtomic<Double, kMin>;
-    case Opcode::kAmomaxD: return kAtomic<Double, kMax>;
-    case Opcode::kAmominuD: return kAtomic<Double, kMinu>;
-    case Opcode::kAmomaxuD: return kAtomic<Double, kMaxu>;
-    default: return {};
+    case Opcode::kLrW:
+      return {{load_reserved<Word, 1>, load_reserved<Word, 2>}};
+    case Opcode::kLrD:
+      return {{load_reserved<Double, 1>, load_reserved<Double, 2>}};
+    case Opcode::kScW:
+      return {{store_conditional<Word, 1>, store_conditional<Word, 2>}};
+    case Opcode::kScD:
+      return {{store_conditional<Double, 1>, store_conditional<Double, 2>}};
+    case Opcode::kAmoswapW:
+      return kAtomic<Word, kSwap>;
+    case Opcode::kAmoaddW:
+      return kAtomic<Word, kAdd>;
+    case Opcode::kAmoxorW:
+      return kAtomic<Word, kXor>;
+    case Opcode::kAmoandW:
+      return kAtomic<Word, kAnd>;
+    case Opcode::kAmoorW:
+      return kAtomic<Word, kOr>;
+    case Opcode::kAmominW:
+      return kAtomic<Word, kMin>;
+    case Opcode::kAmomaxW:
+      return kAtomic<Word, kMax>;
+    case Opcode::kAmominuW:
+      return kAtomic<Word, kMinu>;
+    case Opcode::kAmomaxuW:
+      return kAtomic<Word, kMaxu>;
+    case Opcode::kAmoswapD:
+      return kAtomic<Double, kSwap>;
+    case Opcode::kAmoaddD:
+      return kAtomic<Double, kAdd>;
+    case Opcode::kAmoxorD:
+      return kAtomic<Double, kXor>;
+    case Opcode::kAmoandD:
+      return kAtomic<Double, kAnd>;
+    case Opcode::kAmoorD:
+      return kAtomic<Double, kOr>;
+    case Opcode::kAmominD:
+      return kAtomic<Double, kMin>;
+    case Opcode::kAmomaxD:
+      return kAtomic<Double, kMax>;
+    case Opcode::kAmominuD:
+      return kAtomic<Double, kMinu>;
+    case Opcode::kAmomaxuD:
+      return kAtomic<Double, kMaxu>;
+    default:
+      return {};
   }
 }
 

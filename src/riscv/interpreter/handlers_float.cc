@@ -1,4 +1,5 @@
-// Floating point, F and D: unpack, call softfloat, pack. Source: unprivileged specification, "F", "D".
+// Floating point, F and D: unpack, call softfloat, pack. Source: unprivileged specification, "F",
+// "D".
 #include "riscv/interpreter/context.h"
 #include "riscv/interpreter/operands.h"
 #include "riscv/softfloat/softfloat.h"
@@ -28,8 +29,12 @@ void set(Hart& hart, uint8_t index, T value) {
   hart.f[index] = sizeof(T) == 8 ? value : value | kSingleBox;
 }
 
-bool enabled(const Hart& hart) { return (hart.sstatus & kStatusFs) != 0; }
-void mark_dirty(Hart& hart) { hart.sstatus |= kStatusFs; }
+bool enabled(const Hart& hart) {
+  return (hart.sstatus & kStatusFs) != 0;
+}
+void mark_dirty(Hart& hart) {
+  hart.sstatus |= kStatusFs;
+}
 
 // The rounding mode of the instruction; false when it, or frm for a dynamic one, is reserved.
 bool rounding(const Hart& hart, const Op* op, sf::RoundingMode& mode) {
@@ -44,8 +49,7 @@ const Op* binary(Context& context, const Op* op, uint64_t*) {
   Hart& hart = context.hart;
   sf::RoundingMode mode;
   if (!enabled(hart) || !rounding(hart, op, mode)) return context.illegal(op);
-  set<T>(hart, op->rd,
-         kFunction(get<T>(hart, op->rs1), get<T>(hart, op->rs2), mode, hart.fflags));
+  set<T>(hart, op->rd, kFunction(get<T>(hart, op->rs1), get<T>(hart, op->rs2), mode, hart.fflags));
   mark_dirty(hart);
   return op + 2;
 }
@@ -181,72 +185,132 @@ const Op* move_from_integer(Context& context, const Op* op, uint64_t* x) {
 Handler single_handler(Opcode opcode) {
   using T = uint32_t;
   switch (opcode) {
-    case Opcode::kFaddS: return binary<T, sf::add32>;
-    case Opcode::kFsubS: return binary<T, sf::sub32>;
-    case Opcode::kFmulS: return binary<T, sf::mul32>;
-    case Opcode::kFdivS: return binary<T, sf::div32>;
-    case Opcode::kFsqrtS: return square_root<T, sf::sqrt32>;
-    case Opcode::kFmaddS: return fused<T, sf::fma32, false, false>;
-    case Opcode::kFmsubS: return fused<T, sf::fma32, false, true>;
-    case Opcode::kFnmsubS: return fused<T, sf::fma32, true, false>;
-    case Opcode::kFnmaddS: return fused<T, sf::fma32, true, true>;
-    case Opcode::kFminS: return min_max<T, sf::min32>;
-    case Opcode::kFmaxS: return min_max<T, sf::max32>;
-    case Opcode::kFeqS: return compare<T, sf::eq32>;
-    case Opcode::kFltS: return compare<T, sf::lt32>;
-    case Opcode::kFleS: return compare<T, sf::le32>;
-    case Opcode::kFsgnjS: return inject_sign<T, kCopySign>;
-    case Opcode::kFsgnjnS: return inject_sign<T, kNegatedSign>;
-    case Opcode::kFsgnjxS: return inject_sign<T, kXorSign>;
-    case Opcode::kFcvtWS: return to_integer<T, sf::to_int32_32>;
-    case Opcode::kFcvtWuS: return to_integer<T, sf::to_uint32_32>;
-    case Opcode::kFcvtLS: return to_integer<T, sf::to_int64_32>;
-    case Opcode::kFcvtLuS: return to_integer<T, sf::to_uint64_32>;
-    case Opcode::kFcvtSW: return from_integer<T, int32_t, sf::from_int32_to32>;
-    case Opcode::kFcvtSWu: return from_integer<T, uint32_t, sf::from_uint32_to32>;
-    case Opcode::kFcvtSL: return from_integer<T, int64_t, sf::from_int64_to32>;
-    case Opcode::kFcvtSLu: return from_integer<T, uint64_t, sf::from_uint64_to32>;
-    case Opcode::kFcvtSD: return narrow;
-    case Opcode::kFclassS: return classify<T, sf::classify32>;
-    case Opcode::kFmvXW: return move_word_to_integer;
-    case Opcode::kFmvWX: return move_from_integer<T>;
-    default: return nullptr;
+    case Opcode::kFaddS:
+      return binary<T, sf::add32>;
+    case Opcode::kFsubS:
+      return binary<T, sf::sub32>;
+    case Opcode::kFmulS:
+      return binary<T, sf::mul32>;
+    case Opcode::kFdivS:
+      return binary<T, sf::div32>;
+    case Opcode::kFsqrtS:
+      return square_root<T, sf::sqrt32>;
+    case Opcode::kFmaddS:
+      return fused<T, sf::fma32, false, false>;
+    case Opcode::kFmsubS:
+      return fused<T, sf::fma32, false, true>;
+    case Opcode::kFnmsubS:
+      return fused<T, sf::fma32, true, false>;
+    case Opcode::kFnmaddS:
+      return fused<T, sf::fma32, true, true>;
+    case Opcode::kFminS:
+      return min_max<T, sf::min32>;
+    case Opcode::kFmaxS:
+      return min_max<T, sf::max32>;
+    case Opcode::kFeqS:
+      return compare<T, sf::eq32>;
+    case Opcode::kFltS:
+      return compare<T, sf::lt32>;
+    case Opcode::kFleS:
+      return compare<T, sf::le32>;
+    case Opcode::kFsgnjS:
+      return inject_sign<T, kCopySign>;
+    case Opcode::kFsgnjnS:
+      return inject_sign<T, kNegatedSign>;
+    case Opcode::kFsgnjxS:
+      return inject_sign<T, kXorSign>;
+    case Opcode::kFcvtWS:
+      return to_integer<T, sf::to_int32_32>;
+    case Opcode::kFcvtWuS:
+      return to_integer<T, sf::to_uint32_32>;
+    case Opcode::kFcvtLS:
+      return to_integer<T, sf::to_int64_32>;
+    case Opcode::kFcvtLuS:
+      return to_integer<T, sf::to_uint64_32>;
+    case Opcode::kFcvtSW:
+      return from_integer<T, int32_t, sf::from_int32_to32>;
+    case Opcode::kFcvtSWu:
+      return from_integer<T, uint32_t, sf::from_uint32_to32>;
+    case Opcode::kFcvtSL:
+      return from_integer<T, int64_t, sf::from_int64_to32>;
+    case Opcode::kFcvtSLu:
+      return from_integer<T, uint64_t, sf::from_uint64_to32>;
+    case Opcode::kFcvtSD:
+      return narrow;
+    case Opcode::kFclassS:
+      return classify<T, sf::classify32>;
+    case Opcode::kFmvXW:
+      return move_word_to_integer;
+    case Opcode::kFmvWX:
+      return move_from_integer<T>;
+    default:
+      return nullptr;
   }
 }
 
 Handler double_handler(Opcode opcode) {
   using T = uint64_t;
   switch (opcode) {
-    case Opcode::kFaddD: return binary<T, sf::add64>;
-    case Opcode::kFsubD: return binary<T, sf::sub64>;
-    case Opcode::kFmulD: return binary<T, sf::mul64>;
-    case Opcode::kFdivD: return binary<T, sf::div64>;
-    case Opcode::kFsqrtD: return square_root<T, sf::sqrt64>;
-    case Opcode::kFmaddD: return fused<T, sf::fma64, false, false>;
-    case Opcode::kFmsubD: return fused<T, sf::fma64, false, true>;
-    case Opcode::kFnmsubD: return fused<T, sf::fma64, true, false>;
-    case Opcode::kFnmaddD: return fused<T, sf::fma64, true, true>;
-    case Opcode::kFminD: return min_max<T, sf::min64>;
-    case Opcode::kFmaxD: return min_max<T, sf::max64>;
-    case Opcode::kFeqD: return compare<T, sf::eq64>;
-    case Opcode::kFltD: return compare<T, sf::lt64>;
-    case Opcode::kFleD: return compare<T, sf::le64>;
-    case Opcode::kFsgnjD: return inject_sign<T, kCopySign>;
-    case Opcode::kFsgnjnD: return inject_sign<T, kNegatedSign>;
-    case Opcode::kFsgnjxD: return inject_sign<T, kXorSign>;
-    case Opcode::kFcvtWD: return to_integer<T, sf::to_int32_64>;
-    case Opcode::kFcvtWuD: return to_integer<T, sf::to_uint32_64>;
-    case Opcode::kFcvtLD: return to_integer<T, sf::to_int64_64>;
-    case Opcode::kFcvtLuD: return to_integer<T, sf::to_uint64_64>;
-    case Opcode::kFcvtDW: return from_integer<T, int32_t, sf::from_int32_to64>;
-    case Opcode::kFcvtDWu: return from_integer<T, uint32_t, sf::from_uint32_to64>;
-    case Opcode::kFcvtDL: return from_integer<T, int64_t, sf::from_int64_to64>;
-    case Opcode::kFcvtDLu: return from_integer<T, uint64_t, sf::from_uint64_to64>;
-    case Opcode::kFcvtDS: return widen;
-    case Opcode::kFclassD: return classify<T, sf::classify64>;
-    case Opcode::kFmvXD: return move_double_to_integer;
-    case Opcode::kFmvDX: return move_from_integer<T>;
-    default: return nullptr;
+    case Opcode::kFaddD:
+      return binary<T, sf::add64>;
+    case Opcode::kFsubD:
+      return binary<T, sf::sub64>;
+    case Opcode::kFmulD:
+      return binary<T, sf::mul64>;
+    case Opcode::kFdivD:
+      return binary<T, sf::div64>;
+    case Opcode::kFsqrtD:
+      return square_root<T, sf::sqrt64>;
+    case Opcode::kFmaddD:
+      return fused<T, sf::fma64, false, false>;
+    case Opcode::kFmsubD:
+      return fused<T, sf::fma64, false, true>;
+    case Opcode::kFnmsubD:
+      return fused<T, sf::fma64, true, false>;
+    case Opcode::kFnmaddD:
+      return fused<T, sf::fma64, true, true>;
+    case Opcode::kFminD:
+      return min_max<T, sf::min64>;
+    case Opcode::kFmaxD:
+      return min_max<T, sf::max64>;
+    case Opcode::kFeqD:
+      return compare<T, sf::eq64>;
+    case Opcode::kFltD:
+      return compare<T, sf::lt64>;
+    case Opcode::kFleD:
+      return compare<T, sf::le64>;
+    case Opcode::kFsgnjD:
+      return inject_sign<T, kCopySign>;
+    case Opcode::kFsgnjnD:
+      return inject_sign<T, kNegatedSign>;
+    case Opcode::kFsgnjxD:
+      return inject_sign<T, kXorSign>;
+    case Opcode::kFcvtWD:
+      return to_integer<T, sf::to_int32_64>;
+    case Opcode::kFcvtWuD:
+      return to_integer<T, sf::to_uint32_64>;
+    case Opcode::kFcvtLD:
+      return to_integer<T, sf::to_int64_64>;
+    case Opcode::kFcvtLuD:
+      return to_integer<T, sf::to_uint64_64>;
+    case Opcode::kFcvtDW:
+      return from_integer<T, int32_t, sf::from_int32_to64>;
+    case Opcode::kFcvtDWu:
+      return from_integer<T, uint32_t, sf::from_uint32_to64>;
+    case Opcode::kFcvtDL:
+      return from_integer<T, int64_t, sf::from_int64_to64>;
+    case Opcode::kFcvtDLu:
+      return from_integer<T, uint64_t, sf::from_uint64_to64>;
+    case Opcode::kFcvtDS:
+      return widen;
+    case Opcode::kFclassD:
+      return classify<T, sf::classify64>;
+    case Opcode::kFmvXD:
+      return move_double_to_integer;
+    case Opcode::kFmvDX:
+      return move_from_integer<T>;
+    default:
+      return nullptr;
   }
 }
 

@@ -59,18 +59,27 @@ constexpr auto kNotBelow = [](uint64_t a, uint64_t b) { return a >= b; };
 
 Handlers jump_handlers(Opcode opcode, bool inside_page) {
   switch (opcode) {
-    case Opcode::kBeq: return branch<kEqual>(inside_page);
-    case Opcode::kBne: return branch<kNotEqual>(inside_page);
-    case Opcode::kBlt: return branch<kLess>(inside_page);
-    case Opcode::kBge: return branch<kNotLess>(inside_page);
-    case Opcode::kBltu: return branch<kBelow>(inside_page);
-    case Opcode::kBgeu: return branch<kNotBelow>(inside_page);
+    case Opcode::kBeq:
+      return branch<kEqual>(inside_page);
+    case Opcode::kBne:
+      return branch<kNotEqual>(inside_page);
+    case Opcode::kBlt:
+      return branch<kLess>(inside_page);
+    case Opcode::kBge:
+      return branch<kNotLess>(inside_page);
+    case Opcode::kBltu:
+      return branch<kBelow>(inside_page);
+    case Opcode::kBgeu:
+      return branch<kNotBelow>(inside_page);
     case Opcode::kJal:
       if (inside_page) return {{jal_inside<1>, jal_inside<2>}};
       return {{jal_outside<1>, jal_outside<2>}};
-    case Opcode::kJalr: return {{jalr<1>, jalr<2>}};
-    case Opcode::kAuipc: return {{auipc<1>, auipc<2>}};
-    default: return {};
+    case Opcode::kJalr:
+      return {{jalr<1>, jalr<2>}};
+    case Opcode::kAuipc:
+      return {{auipc<1>, auipc<2>}};
+    default:
+      return {};
   }
 }
 

@@ -93,22 +93,38 @@ constexpr Handlers kStore = {{store<T, kFile, 1>, store<T, kFile, 2>}};
 
 Handlers memory_handlers(Opcode opcode) {
   switch (opcode) {
-    case Opcode::kLb: return kLoad<int8_t>;
-    case Opcode::kLh: return kLoad<int16_t>;
-    case Opcode::kLw: return kLoad<int32_t>;
-    case Opcode::kLd: return kLoad<uint64_t>;
-    case Opcode::kLbu: return kLoad<uint8_t>;
-    case Opcode::kLhu: return kLoad<uint16_t>;
-    case Opcode::kLwu: return kLoad<uint32_t>;
-    case Opcode::kSb: return kStore<uint8_t>;
-    case Opcode::kSh: return kStore<uint16_t>;
-    case Opcode::kSw: return kStore<uint32_t>;
-    case Opcode::kSd: return kStore<uint64_t>;
-    case Opcode::kFlw: return kLoad<uint32_t, File::kFloat>;
-    case Opcode::kFld: return kLoad<uint64_t, File::kFloat>;
-    case Opcode::kFsw: return kStore<uint32_t, File::kFloat>;
-    case Opcode::kFsd: return kStore<uint64_t, File::kFloat>;
-    default: return {};
+    case Opcode::kLb:
+      return kLoad<int8_t>;
+    case Opcode::kLh:
+      return kLoad<int16_t>;
+    case Opcode::kLw:
+      return kLoad<int32_t>;
+    case Opcode::kLd:
+      return kLoad<uint64_t>;
+    case Opcode::kLbu:
+      return kLoad<uint8_t>;
+    case Opcode::kLhu:
+      return kLoad<uint16_t>;
+    case Opcode::kLwu:
+      return kLoad<uint32_t>;
+    case Opcode::kSb:
+      return kStore<uint8_t>;
+    case Opcode::kSh:
+      return kStore<uint16_t>;
+    case Opcode::kSw:
+      return kStore<uint32_t>;
+    case Opcode::kSd:
+      return kStore<uint64_t>;
+    case Opcode::kFlw:
+      return kLoad<uint32_t, File::kFloat>;
+    case Opcode::kFld:
+      return kLoad<uint64_t, File::kFloat>;
+    case Opcode::kFsw:
+      return kStore<uint32_t, File::kFloat>;
+    case Opcode::kFsd:
+      return kStore<uint64_t, File::kFloat>;
+    default:
+      return {};
   }
 }
 

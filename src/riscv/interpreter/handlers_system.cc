@@ -60,8 +60,10 @@ bool needs_look(uint16_t number) {
     case Csr::kSie:
     case Csr::kSip:
     case Csr::kStimecmp:
-    case Csr::kSatp: return true;
-    default: return false;
+    case Csr::kSatp:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -103,21 +105,36 @@ const Op* csr_immediate(Context& context, const Op* op, uint64_t* x) {
 
 Handlers system_handlers(Opcode opcode) {
   switch (opcode) {
-    case Opcode::kFence: return {{fence<1>, fence<2>}};
-    case Opcode::kFenceI: return {{fence<1>, fence<2>}};
-    case Opcode::kSfenceVma: return {{sfence_vma<1>, sfence_vma<2>}};
-    case Opcode::kEbreak: return {{ebreak, ebreak}};
-    case Opcode::kEcall: return {{nullptr, ecall}};
-    case Opcode::kSret: return {{nullptr, sret}};
-    case Opcode::kWfi: return {{nullptr, wfi}};
-    case Opcode::kCsrrw: return {{nullptr, csr_register<CsrUpdate::kWrite>}};
-    case Opcode::kCsrrs: return {{nullptr, csr_register<CsrUpdate::kSet>}};
-    case Opcode::kCsrrc: return {{nullptr, csr_register<CsrUpdate::kClear>}};
-    case Opcode::kCsrrwi: return {{nullptr, csr_immediate<CsrUpdate::kWrite>}};
-    case Opcode::kCsrrsi: return {{nullptr, csr_immediate<CsrUpdate::kSet>}};
-    case Opcode::kCsrrci: return {{nullptr, csr_immediate<CsrUpdate::kClear>}};
-    case Opcode::kIllegal: return {{illegal_instruction, illegal_instruction}};
-    default: return {};
+    case Opcode::kFence:
+      return {{fence<1>, fence<2>}};
+    case Opcode::kFenceI:
+      return {{fence<1>, fence<2>}};
+    case Opcode::kSfenceVma:
+      return {{sfence_vma<1>, sfence_vma<2>}};
+    case Opcode::kEbreak:
+      return {{ebreak, ebreak}};
+    case Opcode::kEcall:
+      return {{nullptr, ecall}};
+    case Opcode::kSret:
+      return {{nullptr, sret}};
+    case Opcode::kWfi:
+      return {{nullptr, wfi}};
+    case Opcode::kCsrrw:
+      return {{nullptr, csr_register<CsrUpdate::kWrite>}};
+    case Opcode::kCsrrs:
+      return {{nullptr, csr_register<CsrUpdate::kSet>}};
+    case Opcode::kCsrrc:
+      return {{nullptr, csr_register<CsrUpdate::kClear>}};
+    case Opcode::kCsrrwi:
+      return {{nullptr, csr_immediate<CsrUpdate::kWrite>}};
+    case Opcode::kCsrrsi:
+      return {{nullptr, csr_immediate<CsrUpdate::kSet>}};
+    case Opcode::kCsrrci:
+      return {{nullptr, csr_immediate<CsrUpdate::kClear>}};
+    case Opcode::kIllegal:
+      return {{illegal_instruction, illegal_instruction}};
+    default:
+      return {};
   }
 }
 

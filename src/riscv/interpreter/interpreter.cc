@@ -12,7 +12,9 @@ Interpreter::Interpreter(Hart& hart, PhysicalMemory& memory, Bus& bus,
   memory.set_observer(context_.get());
 }
 
-Interpreter::~Interpreter() { context_->memory.set_observer(nullptr); }
+Interpreter::~Interpreter() {
+  context_->memory.set_observer(nullptr);
+}
 
 void Interpreter::run_until(Step target) {
   interpreter::Context& context = *context_;
@@ -34,15 +36,21 @@ void Interpreter::run_until(Step target) {
   }
 }
 
-void Interpreter::request_stop() { context_->stop = true; }
+void Interpreter::request_stop() {
+  context_->stop = true;
+}
 
 void Interpreter::flush() {
   context_->mmu.flush();
   context_->drop_all_code();
 }
 
-void Interpreter::watch_writes_again() { context_->mmu.drop_write_entries(); }
+void Interpreter::watch_writes_again() {
+  context_->mmu.drop_write_entries();
+}
 
-const MmuStatistics& Interpreter::mmu_statistics() const { return context_->mmu.statistics(); }
+const MmuStatistics& Interpreter::mmu_statistics() const {
+  return context_->mmu.statistics();
+}
 
 }  // namespace lockstep::riscv

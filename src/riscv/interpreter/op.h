@@ -1,12 +1,13 @@
 // A predecoded instruction, and the contract of the function that executes it.
 //
-// A code page holds one Op for each halfword of a page of guest code. Op i describes the instruction
-// that would start there, whether or not one ever does; it decodes itself when it first runs. So code
-// needs no blocks and no links: the next Op is found by adding to a pointer, and a store to code makes
-// just the Ops that it touches decode again.
+// A code page holds one Op for each halfword of a page of guest code. Op i describes the
+// instruction that would start there, whether or not one ever does; it decodes itself when it first
+// runs. So code needs no blocks and no links: the next Op is found by adding to a pointer, and a
+// store to code makes just the Ops that it touches decode again.
 //
-// A handler executes exactly one step: the instruction retires, or a trap is taken. It returns the Op
-// of the next instruction, or nullptr when something must be looked at first; then hart.pc is set.
+// A handler executes exactly one step: the instruction retires, or a trap is taken. It returns the
+// Op of the next instruction, or nullptr when something must be looked at first; then hart.pc is
+// set.
 //
 // Owner: the vCPU thread.
 #pragma once

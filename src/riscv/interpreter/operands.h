@@ -7,7 +7,9 @@
 
 namespace lockstep::riscv::interpreter {
 
-constexpr int64_t as_signed(uint64_t value) { return static_cast<int64_t>(value); }
+constexpr int64_t as_signed(uint64_t value) {
+  return static_cast<int64_t>(value);
+}
 
 constexpr uint64_t extend_word(uint64_t value) {
   return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(value)));
