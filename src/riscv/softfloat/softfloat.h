@@ -21,7 +21,8 @@
 
 namespace lockstep::riscv::softfloat {
 
-// Encoded as in the rm field and in frm.
+// Encoded as in the rm field and in frm. The reserved encodings never come here: an instruction
+// that uses one is illegal.
 enum class RoundingMode : uint8_t {
   kRne = 0,  // to nearest, ties to even
   kRtz = 1,  // towards zero
