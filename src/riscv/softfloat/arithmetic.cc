@@ -1,6 +1,5 @@
 // Addition, subtraction, multiplication and fused multiply-add.
 #include <bit>
-#include <utility>
 
 #include "riscv/softfloat/format.h"
 
@@ -10,6 +9,22 @@ namespace {
 // The sign of an exact zero that is the sum of opposite numbers (IEEE 754 §6.3).
 constexpr bool cancelled_zero_is_negative(RoundingMode mode) {
   return mode == RoundingMode::kRdn;
+}
+
+// Signs and the order of magnitudes are not predictable, so they are handled without branches.
+template <typename T>
+T negated_if(bool condition, T value) {
+  const T mask = T{0} - T{condition};
+  return (value ^ mask) - mask;
+}
+
+template <typename F>
+void order_by_magnitude(typename F::Bits& larger, typename F::Bits& smaller) {
+  using Bits = typename F::Bits;
+  const Bits mask = Bits{0} - Bits{F::magnitude(larger) < F::magnitude(smaller)};
+  const Bits difference = (larger ^ smaller) & mask;
+  larger ^= difference;
+  smaller ^= difference;
 }
 
 // Both operands' magnitudes are ordered, and the first is infinite or a NaN.
@@ -25,7 +40,7 @@ template <typename F>
 typename F::Bits add(typename F::Bits a, typename F::Bits b, RoundingMode mode, uint8_t& flags) {
   // One bit is left free above for the carry.
   constexpr int kShift = kWorkingBit - 1 - F::kFractionBits;
-  if (F::magnitude(a) < F::magnitude(b)) std::swap(a, b);
+  order_by_magnitude<F>(a, b);
   int32_t exponent_a = F::exponent(a);
   int32_t exponent_b = F::exponent(b);
   if (exponent_a == F::kMaxExponent) [[unlikely]]
@@ -42,7 +57,7 @@ typename F::Bits add(typename F::Bits a, typename F::Bits b, RoundingMode mode, 
 
   const bool negative = F::sign(a);
   const bool opposite = negative != F::sign(b);
-  const uint64_t sum = opposite ? significand_a - significand_b : significand_a + significand_b;
+  const uint64_t sum = significand_a + negated_if(opposite, significand_b);
   if (sum == 0) [[unlikely]] {
     return F::signed_zero(opposite ? cancelled_zero_is_negative(mode) : negative);
   }
@@ -132,16 +147,12 @@ typename F::Bits fuse_finite(bool negative, Parts a, Parts b, bool negative_c, P
     product = shift_right_sticky(product, c.exponent - exponent);
     exponent = c.exponent;
   }
-  Product sum;
-  if (negative == negative_c) {
-    sum = product + addend;
-  } else if (product > addend) {
-    sum = product - addend;
-  } else {
-    sum = addend - product;
-    negative = negative_c;
-    if (sum == 0) return F::signed_zero(cancelled_zero_is_negative(mode));
-  }
+  const Product difference = product + negated_if(negative != negative_c, addend);
+  const bool addend_wins = static_cast<bool>(difference >> (kWidth - 1));
+  const Product sum = negated_if(addend_wins, difference);
+  if (sum == 0) [[unlikely]]
+    return F::signed_zero(cancelled_zero_is_negative(mode));
+  negative = negative != addend_wins;
   const int zeros = leading_zeros(sum);
   return round_and_pack<F>(negative, exponent + 3 - zeros, top_word_sticky(sum << (zeros - 1)),
                            mode, flags);

@@ -4,11 +4,17 @@
 namespace lockstep::riscv::softfloat {
 namespace {
 
-// Orders all numbers, with −0 below +0. No NaNs.
+// A number's rank among all numbers, with −0 below +0: negative patterns count downwards, below all
+// positive ones. Signs are not predictable, so there is no branch on them. No NaNs.
+template <typename F>
+typename F::Bits rank(typename F::Bits a) {
+  using Bits = typename F::Bits;
+  return a ^ ((Bits{0} - Bits{F::sign(a)}) | F::kSign);
+}
+
 template <typename F>
 bool below(typename F::Bits a, typename F::Bits b) {
-  if (F::sign(a) != F::sign(b)) return F::sign(a);
-  return F::sign(a) ? b < a : a < b;
+  return rank<F>(a) < rank<F>(b);
 }
 
 template <typename F>

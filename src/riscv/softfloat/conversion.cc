@@ -14,16 +14,16 @@ bool rounds_up(uint64_t integer, uint64_t rest, bool negative, RoundingMode mode
   switch (mode) {
     case RoundingMode::kRne:
       return rest > kHalf || (rest == kHalf && (integer & 1) != 0);
-    case RoundingMode::kRtz:
-      return false;
     case RoundingMode::kRdn:
       return negative && rest != 0;
     case RoundingMode::kRup:
       return !negative && rest != 0;
     case RoundingMode::kRmm:
       return rest >= kHalf;
+    case RoundingMode::kRtz:
+      break;
   }
-  __builtin_unreachable();
+  return false;
 }
 
 template <typename Integer>

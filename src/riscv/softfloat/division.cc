@@ -79,8 +79,10 @@ constexpr auto kReciprocalRoots = [] {
 // √m as a working significand, for m in [1, 4) given in units of 2^-62.
 //
 // Newton's iteration for the reciprocal root doubles the table's 8.9 good bits twice, to beyond 33;
-// one more step, on the root itself, gives all of the 55 bits that are kept, up to one unit, which
-// the exact remainder then corrects. Comments give each value's unit as a power of two. Right
+// one more step, on the root itself, comes within a few units of 2^-60. Newton's steps here end
+// below the true value, cutting off lowers them further, and taking away one more unit covers what
+// rounding up inside can add; so the 55 bits that are kept are the floor of the root or one less,
+// and the exact remainder tells which. Comments give each value's unit as a power of two. Right
 // shifts of negative numbers round down (C++20).
 uint64_t root_of(uint64_t m) {
   const auto table_root = int64_t{kReciprocalRoots[(m >> 55) - kTableSteps]};  // -16
@@ -97,15 +99,12 @@ uint64_t root_of(uint64_t m) {
   const auto error3 = static_cast<int64_t>(
       static_cast<uint64_t>(((Uint128{m} << 58) - Uint128{estimate} * estimate) >> 60));  // -60
   const int64_t step = ((inverse2 >> 31) * error3) >> 32;                                 // -60
-  uint64_t root = static_cast<uint64_t>(static_cast<int64_t>(estimate) + step) >> 6;      // -54
+  uint64_t root = static_cast<uint64_t>(static_cast<int64_t>(estimate) + step - 1) >> 6;  // -54
 
-  // In units of 2^-108; root is the floor of the true root when 0 <= rest <= 2 × root.
-  auto rest = static_cast<int64_t>((m << 46) - root * root);
-  if (rest < 0) {
-    --root;
-    rest += static_cast<int64_t>(2 * root + 1);
-  } else if (rest > static_cast<int64_t>(2 * root)) {
-    rest -= static_cast<int64_t>(2 * root + 1);
+  // What the root leaves, in units of 2^-108. root is the floor when rest <= 2 × root.
+  auto rest = (m << 46) - root * root;
+  if (rest > 2 * root) {
+    rest -= 2 * root + 1;
     ++root;
   }
   return (root << (kWorkingBit - 54)) | uint64_t{rest != 0};

@@ -4,10 +4,12 @@
 // The interpreter is the product's oracle, so its results may depend on no host FPU, compiler
 // option or library. Operands and results are bit patterns.
 //
-// Rules (RISC-V unprivileged ISA, chapters "F" 2.2 and "D" 2.2; IEEE 754-2019)
-//   1. A NaN result is the canonical NaN, 0x7fc00000 or 0x7ff8000000000000, whatever came in.
+// Rules (IEEE 754-2019; RISC-V unprivileged ISA 20191213, chapter 11, "F" 2.2, cited as F; chapter
+// 12, "D" 2.2, says the same of binary64)
+//   1. A NaN result is the canonical NaN, 0x7fc00000 or 0x7ff8000000000000, whatever came in (F
+//   §11.3).
 //   2. Exceptions accumulate into `flags` as in fflags (|=); nothing is ever cleared.
-//   3. Underflow is raised when the result is inexact and tiny *after* rounding (F §11.2).
+//   3. Underflow is raised when the result is inexact and tiny *after* rounding (F §11.4).
 //   4. A signalling NaN operand raises invalid; fma(inf, 0, NaN) does, too (F §11.6).
 //   5. A conversion to an integer that does not fit saturates and raises invalid but not inexact;
 //      a NaN counts as too large (F §11.7).
@@ -21,7 +23,8 @@
 
 namespace lockstep::riscv::softfloat {
 
-// Encoded as in the rm field and in frm.
+// Encoded as in the rm field and in frm. The reserved encodings never come here: an instruction
+// that uses one is illegal.
 enum class RoundingMode : uint8_t {
   kRne = 0,  // to nearest, ties to even
   kRtz = 1,  // towards zero

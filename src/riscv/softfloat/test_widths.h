@@ -85,4 +85,31 @@ typename F::Bits canonical(typename F::Bits a) {
   return F::is_nan(a) ? F::kCanonicalNan : a;
 }
 
+// What typed tests of softfloat have at hand: landmarks of the format under test.
+template <typename Width>
+class WidthTest : public ::testing::Test {
+ public:
+  using F = typename Width::Format;
+  using Bits = typename F::Bits;
+  using Result = Outcome<Bits>;
+
+  static constexpr Bits kOne = static_cast<Bits>(F::kBias) << F::kFractionBits;
+  static constexpr Bits kTwo = kOne + F::kHidden;
+  static constexpr Bits kHalf = kOne - F::kHidden;
+  static constexpr Bits kMinusOne = kOne | F::kSign;
+  static constexpr Bits kLargest = F::kInfinity - 1;
+  static constexpr Bits kMinusInfinity = F::kInfinity | F::kSign;
+  static constexpr Bits kMinusZero = F::kSign;
+  static constexpr Bits kQuietNan = F::kCanonicalNan | F::kSign | 5;
+  static constexpr Bits kSignallingNan = F::kInfinity | 1;
+  // Half a unit in the last place of 1.
+  static constexpr Bits kHalfUnit = kOne - (Bits{F::kFractionBits + 1} << F::kFractionBits);
+
+  static constexpr Bits bits(uint64_t value) { return static_cast<Bits>(value); }
+  static Bits negate(Bits a) { return a ^ F::kSign; }
+  static Result result(Bits value, unsigned flags = 0) {
+    return {value, static_cast<uint8_t>(flags)};
+  }
+};
+
 }  // namespace lockstep::riscv::softfloat
