@@ -7,8 +7,6 @@
 namespace lockstep::oracle {
 
 Bytes make_elf(const Program& program) {
-  constexpr uint64_t kPage = 4096;  // the segment's place in the file is congruent to its address
-
   Elf64_Ehdr header{};
   header.e_ident[EI_MAG0] = ELFMAG0;
   header.e_ident[EI_MAG1] = ELFMAG1;
@@ -30,7 +28,7 @@ Bytes make_elf(const Program& program) {
   Elf64_Phdr segment{};
   segment.p_type = PT_LOAD;
   segment.p_flags = PF_R | PF_W | PF_X;
-  segment.p_offset = kPage;
+  segment.p_offset = kPage;  // congruent to its address
   segment.p_vaddr = program.base.value;
   segment.p_paddr = program.base.value;
   segment.p_filesz = program.image.size();

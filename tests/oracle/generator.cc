@@ -18,6 +18,12 @@ using riscv::Instruction;
 using riscv::InstructionRow;
 using riscv::Opcode;
 
+// The pool begins with triples of operands that belong together, singles and doubles in turn; a
+// single stands in the lower half of its slot. What follows is in no order.
+constexpr int kTriples = 14;
+constexpr int kTripleSize = 3 * 8;
+static_assert(kTriples * kTripleSize < kPoolSize);
+
 constexpr int32_t kFflags = 0x001;
 constexpr int32_t kFrm = 0x002;
 constexpr int32_t kFcsr = 0x003;
@@ -89,6 +95,16 @@ bool has_rounding_mode(Format format) {
                             Format::kIntegerToFp});
 }
 
+bool takes_floats(const InstructionRow& row) {
+  return is_one_of(row.format,
+                   {Format::kRFp, Format::kR4, Format::kRFpUnary, Format::kRFpExact,
+                    Format::kRFpCompare, Format::kFpToInteger, Format::kFpExactToInteger});
+}
+// By the format of its operands: fcvt.s.d is, fcvt.d.s is not.
+bool is_double(const InstructionRow& row) {
+  return row.mnemonic.ends_with(".d") || row.opcode == Opcode::kFmvXD;
+}
+
 // Bytes that a load or store touches: its funct3 is the logarithm (and the sign).
 int access_size(const InstructionRow& row) {
   return 1 << (row.match >> 12 & 3);
@@ -103,6 +119,7 @@ class Generator {
     const auto any = static_cast<uint8_t>(1 + random_.below(31));
     block_.base_register =
         random_.percent(70) ? random_.pick<uint8_t>({2, 2, 2, 8, 9, 10, 11, 12, 13, 14, 15}) : any;
+    block_.page_boundary = static_cast<int>(8 + 8 * random_.below(kScratchSize / 8 - 1));
     make_record();
     while (block_.code.size() < instructions_) {
       item_starts_.push_back(block_.code.size());
@@ -121,6 +138,7 @@ class Generator {
   void make_halfword();
   void make_memory();
   void make_refresh();
+  void make_arranged();
   void make_atomic();
   void make_reserved_pair();
   void make_csr();
@@ -130,7 +148,9 @@ class Generator {
   void make_fence();
 
   void make_short(Instruction& fields);
-  void log_result(const Instruction& instruction);
+  void log_value(const Instruction& instruction);
+  void log_flags();
+  void log_result(const Instruction& instruction);  // either, both or none
   void settle_targets();
 
   uint8_t any_x() { return static_cast<uint8_t>(random_.below(32)); }
@@ -167,6 +187,7 @@ class Generator {
   size_t instructions_;
   Block block_;
   std::vector<size_t> item_starts_;
+  static constexpr int32_t kLogEnd = kLogOffset + kLogSize;
   int32_t log_ = kLogOffset;
 };
 
@@ -182,7 +203,16 @@ void Generator::make_record() {
   for (int i = 1; i < 32; ++i) put(record, kFcsrOffset + 8 * i, random_integer(random_));
   for (int i = 0; i < 32; ++i) put(record, kFpOffset + 8 * i, random_fp_register(random_));
   for (int i = 0; i < kScratchSize; i += 8) put(record, kScratchOffset + i, random_.bits());
-  for (int i = 0; i < kPoolSize; i += 8) {
+  for (int i = 0; i < kTriples; ++i) {
+    const auto singles = random_single_triple(random_);
+    const auto doubles = random_double_triple(random_);
+    for (int k = 0; k < 3; ++k) {
+      const auto place = static_cast<size_t>(k);
+      put(record, kPoolOffset + i * kTripleSize + 8 * k,
+          i % 2 == 0 ? singles[place] : doubles[place]);
+    }
+  }
+  for (int i = kTriples * kTripleSize; i < kPoolSize; i += 8) {
     const uint64_t upper = random_single(random_);
     const uint64_t singles = upper << 32 | random_single(random_);
     put(record, kPoolOffset + i,
@@ -192,7 +222,8 @@ void Generator::make_record() {
 
 void Generator::make_item() {
   const uint64_t roll = random_.below(100);
-  if (roll < 46) return make_plain();
+  if (roll < 32) return make_plain();
+  if (roll < 46) return make_arranged();
   if (roll < 62) return make_halfwords();
   if (roll < 72) return make_memory();
   if (roll < 83) return make_refresh();
@@ -261,21 +292,29 @@ void Generator::make_plain() {
   log_result(instruction);
 }
 
-// Keeps what the instruction gave in the next slots of the log, while there are any.
+// Keeps what the instruction gave in the next slot of the log, while there is one.
+void Generator::log_value(const Instruction& instruction) {
+  if (log_ + 8 > kLogEnd) return;
+  const Format format = riscv::instruction_row(instruction.opcode).format;
+  add({.opcode = writes_f(format) ? Opcode::kFsd : Opcode::kSd,
+       .rs1 = block_.base_register,
+       .rs2 = instruction.rd,
+       .immediate = log_});
+  log_ += 8;
+}
+
+void Generator::log_flags() {
+  if (log_ + 1 > kLogEnd) return;
+  const uint8_t flags = any_temporary();
+  add({.opcode = Opcode::kCsrrw, .rd = flags, .rs1 = 0, .immediate = kFflags});
+  add({.opcode = Opcode::kSb, .rs1 = block_.base_register, .rs2 = flags, .immediate = log_});
+  log_ += 1;
+}
+
 void Generator::log_result(const Instruction& instruction) {
   const Format format = riscv::instruction_row(instruction.opcode).format;
-  constexpr int32_t kLogEnd = kLogOffset + kLogSize;
-  if (log_ + 8 <= kLogEnd && random_.percent(60)) {
-    const Opcode store = writes_f(format) ? Opcode::kFsd : Opcode::kSd;
-    add({.opcode = store, .rs1 = block_.base_register, .rs2 = instruction.rd, .immediate = log_});
-    log_ += 8;
-  }
-  if (may_raise_flags(format) && log_ + 1 <= kLogEnd && random_.percent(60)) {
-    const uint8_t flags = any_temporary();
-    add({.opcode = Opcode::kCsrrw, .rd = flags, .rs1 = 0, .immediate = kFflags});
-    add({.opcode = Opcode::kSb, .rs1 = block_.base_register, .rs2 = flags, .immediate = log_});
-    log_ += 1;
-  }
+  if (random_.percent(50)) log_value(instruction);
+  if (may_raise_flags(format) && random_.percent(50)) log_flags();
 }
 
 // A short run, as compilers give them.
@@ -303,6 +342,10 @@ void Generator::make_halfword() {
 }
 
 int32_t Generator::scratch_offset(int size) {
+  if (random_.percent(15)) {  // around the page boundary, across it more often than not
+    const int before = static_cast<int>(random_.below(static_cast<uint64_t>(size) + 1));
+    return std::clamp(block_.page_boundary - before, 0, kScratchSize - size);
+  }
   const auto span = static_cast<uint64_t>(kScratchSize - size + 1);
   const auto offset = static_cast<int32_t>(random_.below(span));
   return kScratchOffset + (random_.percent(60) ? offset / size * size : offset);
@@ -355,6 +398,36 @@ void Generator::make_refresh() {
        .immediate = kPoolOffset + slot * size});
 }
 
+// A floating-point operation on a triple, with flags that tell of it alone, and both logged.
+void Generator::make_arranged() {
+  static const std::vector<const InstructionRow*> rows[2] = {
+      rows_where([](const InstructionRow& row) { return takes_floats(row) && !is_double(row); }),
+      rows_where([](const InstructionRow& row) { return takes_floats(row) && is_double(row); })};
+  const uint64_t triple = random_.below(kTriples);
+  const bool wide = triple % 2 == 1;
+  const InstructionRow& row = *random_.pick(rows[wide ? 1 : 0]);
+  const auto first = static_cast<uint8_t>(random_.below(32));
+  Instruction fields{.opcode = row.opcode,
+                     .rd = writes_x(row.format) ? any_temporary() : any_f(),
+                     .rs1 = first,
+                     .rs2 = static_cast<uint8_t>((first + 1) % 32),
+                     .rs3 = static_cast<uint8_t>((first + 2) % 32)};
+  if (has_rounding_mode(row.format)) fields.rounding_mode = any_rounding_mode();
+  const uint64_t turn = random_.below(3);  // which operand comes first
+  for (uint64_t i = 0; i < 3; ++i) {
+    const auto offset = static_cast<int32_t>(triple * kTripleSize + (i + turn) % 3 * 8);
+    add({.opcode = wide ? Opcode::kFld : Opcode::kFlw,
+         .rd = static_cast<uint8_t>((first + i) % 32),
+         .rs1 = block_.base_register,
+         .immediate = kPoolOffset + offset});
+  }
+  add({.opcode = Opcode::kCsrrwi, .rd = 0, .rs1 = 0, .immediate = kFflags});
+  const Instruction instruction = riscv::decode(riscv::encode(fields));
+  add(instruction);
+  log_value(instruction);
+  log_flags();
+}
+
 void Generator::make_atomic() {
   static const std::vector<const InstructionRow*> rows = rows_where(is_atomic);
   const InstructionRow& row = *random_.pick(rows);
@@ -367,8 +440,8 @@ void Generator::make_atomic() {
   log_result(instruction);
 }
 
-// lr, perhaps something in between, sc: at the same place, at another (it fails), or without the lr
-// (it fails, for the one before has ended the reservation). The item leaves no reservation behind.
+// lr, perhaps something in between, sc: at the same place, at another, after another sc, or without
+// the lr (these three fail). The item leaves no reservation behind.
 void Generator::make_reserved_pair() {
   const bool wide = random_.coin();
   const int size = wide ? 8 : 4;
@@ -390,6 +463,9 @@ void Generator::make_reserved_pair() {
       break;
     case 1:
       add_address(address, scratch_offset(size) / size * size);
+      break;
+    case 2:  // a first sc that leaves the value as it is, but ends the reservation
+      add({.opcode = wide ? Opcode::kScD : Opcode::kScW, .rd = 0, .rs1 = address, .rs2 = loaded});
       break;
     default:
       break;

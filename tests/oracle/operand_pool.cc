@@ -134,7 +134,104 @@ T near_the_ends(Random& random) {
   return biased << kFractionBits | (static_cast<T>(random.bits()) & kFraction);
 }
 
+struct Single {
+  using Bits = uint32_t;
+  using Host = float;
+  static constexpr int kFractionBits = 23;
+  static constexpr int kBias = 127;
+  static Bits any(Random& random) { return random_single(random); }
+  static Bits edge(Random& random) { return random.pick(kSingleEdges); }
+};
+struct Double {
+  using Bits = uint64_t;
+  using Host = double;
+  static constexpr int kFractionBits = 52;
+  static constexpr int kBias = 1023;
+  static Bits any(Random& random) { return random_double(random); }
+  static Bits edge(Random& random) { return random.pick(kDoubleEdges); }
+};
+
+// Zero, one, infinity, a quiet and a signalling NaN.
+template <typename F>
+typename F::Bits simple_special(Random& random) {
+  using Bits = typename F::Bits;
+  constexpr Bits kInfinity = Bits{2 * F::kBias + 1} << F::kFractionBits;
+  constexpr Bits kQuiet = Bits{1} << (F::kFractionBits - 1);
+  return with_random_sign<Bits>(random,
+                                random.pick<Bits>({0, Bits{F::kBias} << F::kFractionBits, kInfinity,
+                                                   kInfinity | kQuiet, kInfinity | 1}));
+}
+
+// a, b and ±a·b, where the product is exact more often than not; or b = ±a but for its last places.
+template <typename F>
+std::array<typename F::Bits, 3> cancelling(Random& random) {
+  using Bits = typename F::Bits;
+  using Host = typename F::Host;
+  const bool exact = random.percent(60);
+  const auto operand = [&] {
+    Bits bits = near_one<Bits, F::kFractionBits, F::kBias>(random);
+    if (exact) bits &= static_cast<Bits>(~Bits{0} << (F::kFractionBits / 2 + 1));
+    return with_random_sign<Bits>(random, bits);
+  };
+  const Bits a = operand();
+  Bits b = operand();
+  if (random.percent(40)) b = with_random_sign<Bits>(random, a ^ random.pick<Bits>({0, 0, 1, 3}));
+  const Host product = std::bit_cast<Host>(a) * std::bit_cast<Host>(b);
+  const Bits last_places = random.pick<Bits>({0, 0, 0, 1, 2});
+  const Bits c = std::bit_cast<Bits>(product) ^ last_places;
+  return {a, b, with_random_sign<Bits>(random, c)};
+}
+
+// a·b (and a/b, for the reciprocal is as likely) near the largest, the smallest normal or the
+// smallest subnormal number, and an addend of about that size.
+template <typename F>
+std::array<typename F::Bits, 3> at_the_ends(Random& random) {
+  using Bits = typename F::Bits;
+  constexpr int kLargest = F::kBias;
+  constexpr int kSmallest = 1 - F::kBias;
+  const int goal = random.pick({kLargest, kSmallest, kSmallest - F::kFractionBits}) +
+                   static_cast<int>(random.below(4)) - 2;
+  const int half = goal / 2 + static_cast<int>(random.below(21)) - 10;
+  const auto number = [&](int exponent) {
+    Bits fraction = static_cast<Bits>(random.bits()) & ((Bits{1} << F::kFractionBits) - 1);
+    if (random.percent(40)) fraction = random.pick<Bits>({0, 1, (Bits{1} << F::kFractionBits) - 1});
+    const auto biased = static_cast<Bits>(exponent + F::kBias);
+    return with_random_sign<Bits>(random, biased << F::kFractionBits | fraction);
+  };
+  const Bits a = number(half);
+  const Bits b = number(random.coin() ? goal - half : half - goal);
+  return {a, b, with_random_sign<Bits>(random, F::edge(random))};
+}
+
+template <typename F>
+std::array<typename F::Bits, 3> triple(Random& random) {
+  using Bits = typename F::Bits;
+  std::array<Bits, 3> operands{};
+  switch (random.below(5)) {
+    case 0:
+      for (Bits& operand : operands) operand = with_random_sign<Bits>(random, F::edge(random));
+      return operands;
+    case 1:
+      for (Bits& operand : operands) operand = simple_special<F>(random);
+      return operands;
+    case 2:
+      return cancelling<F>(random);
+    case 3:
+      return at_the_ends<F>(random);
+    default:
+      for (Bits& operand : operands) operand = F::any(random);
+      return operands;
+  }
+}
+
 }  // namespace
+
+std::array<uint32_t, 3> random_single_triple(Random& random) {
+  return triple<Single>(random);
+}
+std::array<uint64_t, 3> random_double_triple(Random& random) {
+  return triple<Double>(random);
+}
 
 uint64_t random_integer(Random& random) {
   switch (random.below(4)) {

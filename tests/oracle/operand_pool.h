@@ -4,6 +4,7 @@
 // Owner: none (pure functions of the random source).
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "tests/oracle/random.h"
@@ -16,5 +17,10 @@ uint32_t random_single(Random& random);
 uint64_t random_double(Random& random);
 // A floating-point register: a double, a NaN-boxed single, or a single whose box is broken.
 uint64_t random_fp_register(Random& random);
+
+// Operands that belong together: specials of all kinds met in one operation, sums that cancel
+// wholly or all but the last place, products at the ends of the range.
+std::array<uint32_t, 3> random_single_triple(Random& random);
+std::array<uint64_t, 3> random_double_triple(Random& random);
 
 }  // namespace lockstep::oracle

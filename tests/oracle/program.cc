@@ -39,8 +39,9 @@ class Assembler {
   void emit_half(uint16_t bits) { writer_.fixed(bits); }
   void fixed(uint64_t value) { writer_.fixed(value); }
   void bytes(ByteView data) { writer_.bytes(data); }
-  void align(size_t unit) {
-    while (image_.size() % unit != 0) image_.push_back(std::byte{0});
+  void skip_to(size_t position) {
+    CHECK(position >= image_.size());
+    image_.resize(position);
   }
 
   // rd = the address of the image's byte at `offset`.
@@ -147,25 +148,29 @@ size_t code_size(const Block& block) {
   return size;
 }
 
-constexpr size_t kRecordAlignment = 8;
+// The first place at or after `position` that puts the page boundary where the block wants it.
+size_t record_place(const Block& block, size_t position) {
+  const auto boundary = static_cast<size_t>(block.page_boundary - kFcsrOffset);
+  return (position + boundary + kPage - 1) / kPage * kPage - boundary;
+}
 
 void emit_interleaved(Assembler& out, std::span<const Block> blocks, Program& program) {
   const size_t fixed_size = loading_size() + storing_size() + 4;  // and a jump over the record
   for (const Block& block : blocks) {
     const size_t end = out.position() + fixed_size + code_size(block);
-    const size_t record = (end + kRecordAlignment - 1) / kRecordAlignment * kRecordAlignment;
+    const size_t record = record_place(block, end);
     program.records.push_back(record);
     emit_block(out, block, record, program);
     const auto jump = static_cast<int32_t>(record + kRecordSize - out.position());
     out.emit({.opcode = Opcode::kJal, .rd = 0, .immediate = jump});
-    out.align(kRecordAlignment);
-    CHECK(out.position() == record);
+    out.skip_to(record);
     out.bytes(block.record);
   }
 }
 
 void emit_apart(Assembler& out, std::span<const Block> blocks, Program& program) {
   for (const Block& block : blocks) {
+    out.skip_to(record_place(block, out.position()));
     program.records.push_back(out.position());
     out.bytes(block.record);
   }
@@ -228,7 +233,11 @@ Block prefix(const Block& block, size_t count) {
 
 Program build_program(std::span<const Block> blocks, Layout layout, uint32_t passes) {
   CHECK(passes >= 1 && passes <= kMaximumPasses);
-  for (const Block& block : blocks) CHECK(block.record.size() == kRecordSize);
+  for (const Block& block : blocks) {
+    CHECK(block.record.size() == kRecordSize);
+    CHECK(block.page_boundary % 8 == 0);
+    CHECK(block.page_boundary > 0 && block.page_boundary < kScratchSize);
+  }
   Program program{
       .base = kProgramBase, .entry = kProgramBase, .image = {}, .records = {}, .code_starts = {}};
   Assembler out(program.image);

@@ -24,6 +24,7 @@
 #include "base/bytes.h"
 #include "base/types.h"
 #include "riscv/instruction.h"
+#include "riscv/physical_memory.h"
 
 namespace lockstep::oracle {
 
@@ -58,12 +59,15 @@ struct PlannedInstruction {
 
 struct Block {
   uint8_t base_register = 2;
+  int page_boundary = 8;  // where in the scratch area a page begins; a multiple of 8
   std::vector<PlannedInstruction> code;
   Bytes record;  // kRecordSize; what the block finds
 };
 
 // The first `count` instructions; jumps beyond lead to the end.
 Block prefix(const Block& block, size_t count);
+
+inline constexpr size_t kPage = riscv::kPageSize;
 
 enum class Layout : uint8_t {
   kApart,       // all records, then all code
