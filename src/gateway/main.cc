@@ -7,7 +7,7 @@
 #include "gateway/configuration.h"
 #include "gateway/server.h"
 #include "io/posix/event_loop.h"
-#include "io/posix/signals.h"
+#include "io/posix/process.h"
 
 namespace lockstep::gateway {
 namespace {
@@ -37,6 +37,8 @@ int run(const std::string& path) {
   const Result<Configuration> configuration = load_configuration(path);
   if (!configuration) return report(configuration.error());
   set_diagnostics_name("gateway-" + configuration->vm);
+  posix::ignore_broken_pipes();
+  posix::raise_descriptor_limit();
   Result<posix::Fd> signals = posix::termination_signals();
   if (!signals) return report(signals.error());
   posix::EventLoop loop;
