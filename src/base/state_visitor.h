@@ -39,6 +39,26 @@ class StateVisitor {
   // A run whose length is state, too. Restoring resizes it, to at most `limit` bytes.
   virtual void blob(std::string_view name, std::vector<std::byte>& bytes, size_t limit) = 0;
 
+  // A component calls it when a field that was just restored holds what cannot be: the whole
+  // restore fails. The component must still be safe to destroy and to reset.
+  virtual void reject(std::string_view name) { static_cast<void>(name); }
+
+  // The length of a list whose elements follow. Returns `current`, or when restoring what was
+  // saved, to which the component resizes; 0 when that is more than `limit`.
+  uint64_t count(std::string_view name, uint64_t current, uint64_t limit) {
+    field(name, current);
+    if (current <= limit) return current;
+    reject(name);
+    return 0;
+  }
+
+  // A byte that is neither 0 nor 1 must not become a bool.
+  void field(std::string_view name, bool& value) {
+    auto byte = static_cast<uint8_t>(value);
+    field(name, byte);
+    if (restoring()) value = byte != 0;
+  }
+
   template <typename T>
     requires(std::is_arithmetic_v<T> || std::is_enum_v<T>)
   void field(std::string_view name, T& value) {
