@@ -90,11 +90,16 @@ Status copy_extent(const Fd& from, const Fd& to, Extent extent, const std::strin
   return {};
 }
 
-Status copy_extents(const Fd& from, const Fd& to, off_t size, const std::string& path) {
+Status copy_extents(const Fd& from, const Fd& to, const std::string& path) {
+  const off_t size = ::lseek(from.get(), 0, SEEK_END);
+  if (size < 0) return fail_errno("cannot size", path);
   if (::ftruncate(to.get(), size) != 0) return fail_errno("cannot size the copy of", path);
   for (off_t offset = 0; offset < size;) {
     Extent extent{::lseek(from.get(), offset, SEEK_DATA), size};
     if (extent.begin < 0 && errno == ENXIO) return {};  // only a hole is left
+    if (extent.begin < 0 && errno == EINVAL) {          // a block device: it has no holes
+      return copy_extent(from, to, Extent{0, size}, path);
+    }
     if (extent.begin < 0) return fail_errno("cannot find the data of", path);
     extent.end = ::lseek(from.get(), extent.begin, SEEK_HOLE);
     if (extent.end < 0) return fail_errno("cannot find the holes of", path);
@@ -173,7 +178,7 @@ Status copy_file_sparse(const std::string& from, const std::string& to) {
   if (!copy.valid()) return fail_errno("cannot write", partial);
   Status done = {};
   if (::ioctl(copy.get(), FICLONE, source.get()) != 0) {
-    done = copy_extents(source, copy, facts.st_size, from);
+    done = copy_extents(source, copy, from);
   }
   if (done) done = publish(copy, partial, to);
   if (!done) ::unlink(partial.c_str());

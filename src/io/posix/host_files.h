@@ -35,7 +35,8 @@ Status check_writable_directory(const std::string& path);
 Result<std::string> read_small_file(const std::string& path);
 Status write_file_atomically(const std::string& path, std::string_view text);
 
-// Copies a regular file, holes as holes; shares its blocks where the file system can (FICLONE).
+// Copies a file or a block device into a file, holes as holes; shares blocks where the file system
+// can (FICLONE). `to` becomes the copy at once, when all of it is there.
 Status copy_file_sparse(const std::string& from, const std::string& to);
 
 }  // namespace lockstep::posix

@@ -1,10 +1,14 @@
 #include "io/posix/process_control.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
+#include <spawn.h>
 #include <string_view>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "io/posix/fd.h"
@@ -41,16 +45,46 @@ Status end_process(ProcessId process, EndSignal signal) {
   return sent;
 }
 
-Status replace_process(const std::vector<std::string>& argv) {
+Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& argv,
+                                         const std::string& log_path) {
+  const Fd log(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  if (!log.valid()) return fail_errno("cannot open the log", log_path);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, log.get(), STDOUT_FILENO);
+  ::posix_spawn_file_actions_adddup2(&actions, log.get(), STDERR_FILENO);
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  sigset_t none, all;
+  ::sigemptyset(&none);
+  ::sigfillset(&all);
+  ::posix_spawnattr_setsigmask(&attributes, &none);
+  ::posix_spawnattr_setsigdefault(&attributes, &all);
+  ::posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   std::vector<char*> arguments;
-  arguments.reserve(argv.size() + 1);
-  // execv does not write to its arguments; its type predates const.
+  // posix_spawn does not write to its arguments; its type predates const.
   for (const std::string& argument : argv) {
     arguments.push_back(const_cast<char*>(argument.c_str()));
   }
   arguments.push_back(nullptr);
-  ::execv(arguments[0], arguments.data());
-  return fail_errno("cannot run", argv[0]);
+  pid_t pid = 0;
+  errno = ::posix_spawn(&pid, arguments[0], &actions, &attributes, arguments.data(), environ);
+  const int reason = errno;
+  ::posix_spawnattr_destroy(&attributes);
+  ::posix_spawn_file_actions_destroy(&actions);
+  errno = reason;
+  if (reason != 0) return fail_errno("cannot run", argv[0]);
+  return ChildProcess(ProcessId{pid});
+}
+
+std::optional<int> ChildProcess::exit_code() {
+  if (exit_code_) return exit_code_;
+  int status = 0;
+  if (::waitpid(id_.value, &status, WNOHANG) != id_.value) return std::nullopt;
+  exit_code_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  return exit_code_;
 }
 
 Result<std::string> own_program_directory() {

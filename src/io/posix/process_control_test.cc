@@ -1,9 +1,14 @@
 #include "io/posix/process_control.h"
 
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <gtest/gtest.h>
+#include <optional>
 #include <thread>
+
+#include "io/posix/host_files.h"
+#include "io/posix/interrupts.h"
 
 namespace lockstep::posix {
 namespace {
@@ -31,10 +36,54 @@ TEST(ProcessControl, KnowsAProcessByProgramAndArgument) {
   EXPECT_TRUE(end_process(*sleeper, EndSignal::kKill)) << "ending what has ended is no error";
 }
 
-TEST(ProcessControl, ReplaceReturnsOnlyAnError) {
-  const Status replaced = replace_process({"/nonexistent/program"});
-  ASSERT_FALSE(replaced);
-  EXPECT_EQ(replaced.error().code, ErrorCode::kNotFound);
+int wait_for(ChildProcess& child) {
+  for (int i = 0; i < 1000; ++i) {
+    if (const std::optional<int> code = child.exit_code()) return *code;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return -1;
+}
+
+TEST(ChildProcess, TellsItsExitCodeAndKeepsItsOutput) {
+  const std::string log = testing::TempDir() + "child-process-log";
+  std::filesystem::remove(log);
+  Result<ChildProcess> child =
+      ChildProcess::start({"/bin/sh", "-c", "echo out; echo err >&2; exit 7"}, log);
+  ASSERT_TRUE(child) << child.error().text();
+  EXPECT_EQ(wait_for(*child), 7);
+  EXPECT_EQ(child->exit_code(), 7) << "the answer stays";
+  EXPECT_EQ(read_small_file(log).value(), "out\nerr\n");
+  std::filesystem::remove(log);
+}
+
+TEST(ChildProcess, EndedByASignal) {
+  Result<ChildProcess> child = ChildProcess::start({"/bin/sleep", "300.5"}, "/dev/null");
+  ASSERT_TRUE(child);
+  EXPECT_EQ(child->exit_code(), std::nullopt);
+  ASSERT_TRUE(end_process(child->id(), EndSignal::kKill));
+  EXPECT_EQ(wait_for(*child), 137);
+}
+
+TEST(ChildProcess, ProgramThatIsNotThere) {
+  const Result<ChildProcess> child = ChildProcess::start({"/nonexistent/program"}, "/dev/null");
+  ASSERT_FALSE(child);
+  EXPECT_EQ(child.error().code, ErrorCode::kNotFound);
+}
+
+TEST(Interrupts, AreSeenAndStaySeen) {
+  Result<Interrupts> interrupts = Interrupts::create();
+  ASSERT_TRUE(interrupts);
+  EXPECT_FALSE(interrupts->pending());
+  ASSERT_EQ(::raise(SIGHUP), 0);
+  EXPECT_TRUE(interrupts->pending());
+  EXPECT_TRUE(interrupts->pending());
+  // Taken back, or the process would end with the guard.
+  sigset_t hangup;
+  ::sigemptyset(&hangup);
+  ::sigaddset(&hangup, SIGHUP);
+  int taken = 0;
+  ASSERT_EQ(::sigwait(&hangup, &taken), 0);
+  EXPECT_FALSE(interrupts->pending());
 }
 
 TEST(ProcessControl, FindsItsOwnProgram) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <optional>
 #include <poll.h>
 #include <span>
@@ -14,17 +13,27 @@
 namespace lockstep::posix {
 namespace {
 
-// What a signal handler needs to give the terminal back; written before the handler is installed.
-termios g_saved_terminal;
+// Standard input in raw mode while this lives, if it is a terminal.
+class RawTerminal {
+ public:
+  RawTerminal() {
+    if (::isatty(STDIN_FILENO) == 0 || ::tcgetattr(STDIN_FILENO, &saved_) != 0) return;
+    termios raw = saved_;
+    ::cfmakeraw(&raw);
+    active_ = ::tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
+  }
+  ~RawTerminal() {
+    if (active_) ::tcsetattr(STDIN_FILENO, TCSADRAIN, &saved_);
+  }
+  RawTerminal(const RawTerminal&) = delete;
+  RawTerminal& operator=(const RawTerminal&) = delete;
 
-void restore_and_die(int signal) {
-  ::tcsetattr(STDIN_FILENO, TCSANOW, &g_saved_terminal);
-  ::signal(signal, SIG_DFL);
-  ::raise(signal);
-}
+  bool active() const { return active_; }
 
-constexpr std::array kEndingSignals{SIGTERM, SIGHUP, SIGINT};
-std::array<struct sigaction, kEndingSignals.size()> g_saved_actions;
+ private:
+  termios saved_{};
+  bool active_ = false;
+};
 
 Status write_fully(int fd, std::span<const char> bytes, const char* name) {
   while (!bytes.empty()) {
@@ -79,47 +88,30 @@ Result<std::optional<RelayEnd>> forward_shown(const Fd& peer) {
 
 }  // namespace
 
-RawTerminal::RawTerminal() {
-  if (::isatty(STDIN_FILENO) == 0 || ::tcgetattr(STDIN_FILENO, &g_saved_terminal) != 0) return;
-  for (size_t i = 0; i < kEndingSignals.size(); ++i) {
-    struct sigaction action{};
-    action.sa_handler = restore_and_die;
-    ::sigaction(kEndingSignals[i], &action, &g_saved_actions[i]);
-  }
-  termios raw = g_saved_terminal;
-  ::cfmakeraw(&raw);
-  ::tcsetattr(STDIN_FILENO, TCSADRAIN, &raw);
-  active_ = true;
-}
-
-RawTerminal::~RawTerminal() {
-  if (!active_) return;
-  ::tcsetattr(STDIN_FILENO, TCSADRAIN, &g_saved_terminal);
-  for (size_t i = 0; i < kEndingSignals.size(); ++i) {
-    ::sigaction(kEndingSignals[i], &g_saved_actions[i], nullptr);
-  }
-}
-
 bool output_is_terminal() {
   return ::isatty(STDOUT_FILENO) != 0;
 }
 
-Result<RelayEnd> relay_terminal(const Fd& peer) {
+Result<RelayEnd> relay_terminal(const Fd& peer, const Interrupts& interrupts,
+                                const std::function<bool()>& go_on) {
   const RawTerminal raw;
   bool input_open = true;
   while (true) {
-    std::array<pollfd, 2> waiting{
-        {{peer.get(), POLLIN, 0}, {input_open ? STDIN_FILENO : -1, POLLIN, 0}}};
-    if (::poll(waiting.data(), waiting.size(), -1) < 0) {
-      if (errno == EINTR) continue;
+    std::array<pollfd, 3> waiting{{{peer.get(), POLLIN, 0},
+                                   {interrupts.fd(), POLLIN, 0},
+                                   {input_open ? STDIN_FILENO : -1, POLLIN, 0}}};
+    if (::poll(waiting.data(), waiting.size(), kRelayCheckMs) < 0 && errno != EINTR) {
       return fail_errno("cannot wait for", "the console");
     }
+    if (waiting[1].revents != 0) return RelayEnd::kInterrupted;
     if (waiting[0].revents != 0) {
       const auto end = forward_shown(peer);
       if (!end) return std::unexpected(end.error());
       if (end->has_value()) return **end;
+    } else if (!go_on()) {
+      return RelayEnd::kStopped;  // only when everything shown so far has been read
     }
-    if (waiting[1].revents != 0) {
+    if (waiting[2].revents != 0) {
       const auto end = forward_typed(peer, raw.active());
       if (!end) return std::unexpected(end.error());
       if (*end == RelayEnd::kInputEnded && !raw.active()) {
