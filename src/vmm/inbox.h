@@ -17,7 +17,6 @@
 namespace lockstep::vmm {
 
 struct Orders {
-  bool start = false;        // a primary: the machine may run
   bool live = false;         // a backup: the replay is over, go on by itself
   bool stand_still = false;  // until it is false again
   uint64_t stops = 0;        // how often stand_still was given

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/diagnostics.h"
 #include "io/posix/host_clock.h"
+#include "log/entry_codec.h"
 
 namespace lockstep::vmm {
 namespace {
@@ -47,11 +48,19 @@ log::LogStatistics Vcpu::log_statistics() const {
   return statistics_;
 }
 
+void Vcpu::finish_recording() {
+  if (!setup_.recorder) return;
+  record({machine_->step(), log::Horizon{}});
+  if (Status status = setup_.recorder->finish(); !status) {
+    diagnose(Severity::kError, "the recording is not whole: {}", status.error().text());
+  }
+  setup_.recorder.reset();
+}
+
 // --- Live ---------------------------------------------------------------------------------------
 
 void Vcpu::run_primary(log::LogCursor log_start) {
   writer_.emplace(log_start);
-  if (inbox_.wait_for([](const Orders& orders) { return orders.start; }).end) return;
   disks_.go_live();
   run_live();
 }
@@ -216,6 +225,12 @@ void Vcpu::append_to_log(const log::Entry& entry) {
 
 void Vcpu::record(const log::Entry& entry) {
   if (!setup_.recorder) return;
+  if (!log::encodable(entry)) {
+    diagnose(Severity::kError, "the recording ends here: a {} entry is larger than a log can hold",
+             log::to_string(entry.kind()));
+    setup_.recorder.reset();
+    return;
+  }
   if (Status status = setup_.recorder->record(entry); !status) {
     diagnose(Severity::kError, "the recording ends here: {}", status.error().text());
     setup_.recorder.reset();
@@ -247,6 +262,8 @@ void Vcpu::flush() {
     const std::lock_guard lock(statistics_mutex_);
     statistics_ = writer_->statistics();
   }
+  // Nobody reads a log: the inputs taken are reported on their own.
+  if (!logging_ && machine_->inputs_applied() != reported_inputs_) notice(replication::Tick{});
   if (setup_.recorder) record({step, log::Horizon{}});
   send_notices();
 }

@@ -16,7 +16,9 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,6 +48,8 @@ class Vcpu final : public machine::Outside {
   struct Setup {
     std::optional<replay::Recorder> recorder;
     uint64_t digest_steps = kDigestSteps;
+    // The replay queue has room again; called on the vCPU thread.
+    std::function<void()> replay_space;
     // For tests: an input that is applied and not logged, at the first boundary from this step on.
     std::optional<Step> plant_unlogged_input;
   };
@@ -68,6 +72,9 @@ class Vcpu final : public machine::Outside {
   const Gauges& gauges() const { return gauges_; }
   // Copied under a lock, at most once per flush.
   log::LogStatistics log_statistics() const;
+
+  // The recording of this replica is whole on its disk. After the thread has ended.
+  void finish_recording();
 
   // The thread's body: a primary from `log_start` on, until it is ordered to end.
   void run_primary(log::LogCursor log_start);
@@ -125,6 +132,7 @@ class Vcpu final : public machine::Outside {
   bool live_ = false;
   bool logging_ = true;
   bool off_reported_ = false;
+  uint64_t reported_inputs_ = 0;
   std::optional<log::FrameWriter> writer_;
   mutable std::mutex statistics_mutex_;
   log::LogStatistics statistics_;  // guarded by statistics_mutex_
