@@ -1,8 +1,9 @@
 // Where a VM's files are: the one place that knows the names below the state directory.
 //
 //   <state>/<vm>/config.toml          what the VM was started with, paths absolute
+//                boot-seed            random bytes that both replicas give the guest
 //                lock                 held by a command that starts or stops the VM
-//                channel.sock         the logging channel: the backup listens
+//                channel.sock         the logging channel: the primary listens
 //                arbiter/             the arbiter's directory, when the configured one is relative
 //                replica-a/           api.sock log.txt pid
 //                replica-b/           the same, and disk0.img …: b's copies of the images
@@ -45,6 +46,8 @@ class VmLayout {
   const std::string& vm_name() const { return vm_name_; }
   const std::string& directory() const { return directory_; }
   std::string config_file() const { return below("config.toml"); }
+  // Random bytes for the guest's own generator, new at each start, the same for both replicas.
+  std::string boot_seed_file() const { return below("boot-seed"); }
   std::string lock_file() const { return below("lock"); }
   std::string channel_socket() const { return below("channel.sock"); }
   // A directory arbiter's directory. Requires: protection.arbiter is a directory.

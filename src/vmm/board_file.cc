@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "io/posix/file.h"
 #include "io/posix/host_files.h"
 #include "io/posix/image_file.h"
 #include "machine/kernel_image.h"
@@ -17,9 +18,23 @@ constexpr size_t kMaxInitrdBytes = size_t{1} << 30;
 
 Result<Bytes> read_initrd(const std::string& path) {
   if (path.empty()) return Bytes{};
-  Result<Bytes> bytes = posix::read_file(path, kMaxInitrdBytes, "cannot read the initrd");
-  if (!bytes) return bytes;
-  if (bytes->empty()) {
+  auto file = posix::FileReader::open(path);
+  if (!file) return std::unexpected(file.error());
+  Bytes bytes;
+  while (true) {
+    constexpr size_t kPart = size_t{1} << 20;
+    const size_t have = bytes.size();
+    bytes.resize(have + kPart);
+    const Result<size_t> got = (*file)->read(std::span(bytes).subspan(have));
+    if (!got) return std::unexpected(got.error());
+    bytes.resize(have + *got);
+    if (*got == 0) break;
+    if (bytes.size() > kMaxInitrdBytes) {
+      return fail(ErrorCode::kInvalid, "the initrd is larger than 1 GiB:", path,
+                  "check the path of initrd");
+    }
+  }
+  if (bytes.empty()) {
     return fail(ErrorCode::kCorrupt, "the initrd is empty:", path, "make the guest's image again");
   }
   return bytes;

@@ -4,10 +4,9 @@
 //                --from-epoch N [--record FILE]
 //   lockstep-vmm --replay FILE
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
-
 #include <cstdint>
 #include <cstdio>
+#include <fmt/format.h>
 #include <map>
 #include <string>
 #include <utility>
@@ -34,9 +33,8 @@ struct CommandLine {
 };
 
 void add_options(CLI::App& app, CommandLine& line) {
-  const std::map<std::string, StartRole> roles = {{"primary", StartRole::kPrimary},
-                                                  {"backup", StartRole::kBackup},
-                                                  {"solo", StartRole::kSolo}};
+  const std::map<std::string, StartRole> roles = {
+      {"primary", StartRole::kPrimary}, {"backup", StartRole::kBackup}, {"solo", StartRole::kSolo}};
   app.add_option("--config", line.config, "the VM's configuration, as `lockstep up` left it");
   app.add_option("--state-dir", line.state_directory, "the VM's state directory");
   app.add_option("--node", line.node, "which replica: a or b");
@@ -82,7 +80,8 @@ int main(int argc, char** argv) {
   vmm::add_options(app, line);
   CLI11_PARSE(app, argc, argv);
   set_diagnostics_name("lockstep-vmm");
-  const Status done = line.replay.empty() ? vmm::run_replica(line) : vmm::replay_recording(line.replay);
+  const Status done =
+      line.replay.empty() ? vmm::run_replica(line) : vmm::replay_recording(line.replay);
   if (done) return 0;
   diagnose(Severity::kError, "{}", done.error().text());
   return api::exit_code(done.error().code);

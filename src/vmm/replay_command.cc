@@ -1,8 +1,7 @@
 #include "vmm/replay_command.h"
 
-#include <fmt/format.h>
-
 #include <chrono>
+#include <fmt/format.h>
 #include <optional>
 #include <utility>
 
@@ -31,7 +30,7 @@ struct Replay {
 };
 
 Result<Replay> open_recording(const std::string& path) {
-  auto file = posix::File::open(path);
+  auto file = posix::FileReader::open(path);
   if (!file) return std::unexpected(file.error());
   auto reader = log::LogFileReader::open(std::move(*file));
   if (!reader) return std::unexpected(reader.error());

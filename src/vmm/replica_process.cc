@@ -1,7 +1,6 @@
 #include "vmm/replica_process.h"
 
 #include <fmt/format.h>
-
 #include <utility>
 #include <variant>
 
@@ -41,7 +40,8 @@ replication::Options core_options(const ReplicaSettings& settings, Hash128 finge
 
 ReplicaProcess::ReplicaProcess(ReplicaSettings settings)
     : settings_(std::move(settings)),
-      status_(settings_.config.name, std::string(to_string(settings_.node))) {}
+      status_(settings_.config.name, std::string(to_string(settings_.node))) {
+}
 
 Result<std::unique_ptr<ReplicaProcess>> ReplicaProcess::create(ReplicaSettings settings) {
   std::unique_ptr<ReplicaProcess> process(new ReplicaProcess(std::move(settings)));
@@ -49,7 +49,9 @@ Result<std::unique_ptr<ReplicaProcess>> ReplicaProcess::create(ReplicaSettings s
   return process;
 }
 
-ReplicaProcess::~ReplicaProcess() { end_vcpu(); }
+ReplicaProcess::~ReplicaProcess() {
+  end_vcpu();
+}
 
 Status ReplicaProcess::open() {
   Result<posix::Fd> signals = posix::termination_signals();
@@ -78,12 +80,11 @@ Status ReplicaProcess::open() {
   gateway_ = std::make_unique<GatewayLink>(
       loop_, posix::SocketAddress::unix_path(settings_.layout.gateway_socket()),
       settings_.config.name, std::string(to_string(settings_.node)),
-      GatewayLink::Callbacks{
-          [this](log::Payload input) { vcpu_->inbox().post(std::move(input)); },
-          [this](Epoch epoch) {
-            step(replication::LocalFailure{
-                fmt::format("another replica is live in epoch {}", epoch.value)});
-          }});
+      GatewayLink::Callbacks{[this](log::Payload input) { vcpu_->inbox().post(std::move(input)); },
+                             [this](Epoch epoch) {
+                               step(replication::LocalFailure{fmt::format(
+                                   "another replica is live in epoch {}", epoch.value)});
+                             }});
   arbiter_ = std::make_unique<ArbiterThread>(
       loop_,
       std::make_unique<posix::DirectoryArbiter>(
@@ -98,7 +99,7 @@ Result<Vcpu::Setup> ReplicaProcess::make_setup(const machine::BoardDescription& 
   setup.plant_unlogged_input = settings_.plant_unlogged_input;
   setup.replay_space = [this] { loop_.post([this] { push_held_frame(); }); };
   if (settings_.record_file.empty()) return setup;
-  auto file = posix::File::create(settings_.record_file);
+  auto file = posix::FileWriter::create(settings_.record_file, posix::IfExists::kReplace);
   if (!file) return std::unexpected(file.error());
   log::LogFileHeader header{encode_board(board, settings_.config),
                             log::start_of_run(fingerprint_, settings_.from_epoch.value + 1)};
@@ -114,8 +115,9 @@ Status ReplicaProcess::start_api() {
   handlers.events = [this] { return status_.events(); };
   handlers.power_off = [this]() -> Status {
     if (status_.status().role != api::Role::kPrimary) {
-      return fail(ErrorCode::kInvalid, "this replica is the backup:",
-                  std::string(to_string(settings_.node)), "ask the primary");
+      return fail(ErrorCode::kInvalid,
+                  "this replica is the backup:", std::string(to_string(settings_.node)),
+                  "ask the primary");
     }
     vcpu_->inbox().post(log::Control{log::ControlOperation::kPowerOff});
     return {};
@@ -238,14 +240,18 @@ void ReplicaProcess::carry_out(replication::CloseChannel& action) {
   channel_->close(action.connection, action.reason);
 }
 
-void ReplicaProcess::carry_out(replication::Release& action) { gateway_->release(action.outputs); }
+void ReplicaProcess::carry_out(replication::Release& action) {
+  gateway_->release(action.outputs);
+}
 
 void ReplicaProcess::carry_out(replication::DropHeldOutputs& action) {
   diagnose(Severity::kWarning, "{} bytes of output that were never acknowledged are dropped",
            action.bytes);
 }
 
-void ReplicaProcess::carry_out(replication::AskArbiter& action) { arbiter_->acquire(action.from); }
+void ReplicaProcess::carry_out(replication::AskArbiter& action) {
+  arbiter_->acquire(action.from);
+}
 
 void ReplicaProcess::carry_out(replication::StartExecuting& action) {
   gateway_->go_live(action.epoch, inputs_applied_);
@@ -254,8 +260,8 @@ void ReplicaProcess::carry_out(replication::StartExecuting& action) {
 }
 
 void ReplicaProcess::carry_out(replication::GoLive& action) {
-  const double blackout_ms =
-      static_cast<double>(posix::EventLoop::now() - lost_primary_at_) / static_cast<double>(kNsPerMs);
+  const double blackout_ms = static_cast<double>(posix::EventLoop::now() - lost_primary_at_) /
+                             static_cast<double>(kNsPerMs);
   gateway_->go_live(action.epoch, inputs_applied_);
   vcpu_->inbox().order([](Orders& orders) {
     orders.live = true;
@@ -283,8 +289,7 @@ void ReplicaProcess::carry_out(replication::ResumeExecution&) {
 }
 
 void ReplicaProcess::carry_out(replication::SetThrottle& action) {
-  vcpu_->inbox().order(
-      [&](Orders& orders) { orders.throttle_permille = action.permille; });
+  vcpu_->inbox().order([&](Orders& orders) { orders.throttle_permille = action.permille; });
 }
 
 void ReplicaProcess::carry_out(replication::HoldFrame& action) {
@@ -296,8 +301,8 @@ void ReplicaProcess::carry_out(replication::HoldFrame& action) {
   log::Frame frame;
   const Result<bool> whole = frame_reader_->next(frame);
   if (!whole || !*whole) {
-    const Error error = whole ? Error{ErrorCode::kCorrupt, "the frame is not whole", "", ""}
-                              : whole.error();
+    const Error error =
+        whole ? Error{ErrorCode::kCorrupt, "the frame is not whole", "", ""} : whole.error();
     return step(replication::FrameRejected{action.position, error});
   }
   CHECK(!held_frame_);
@@ -309,11 +314,12 @@ void ReplicaProcess::carry_out(replication::HoldFrame& action) {
 void ReplicaProcess::push_held_frame() {
   if (!held_frame_) return;
   switch (vcpu_->replay_queue().push(held_frame_->entries)) {
-    case log::EntryQueue::Push::kFull: return channel_->pause_reading();
-    case log::EntryQueue::Push::kStopped: break;
+    case log::EntryQueue::Push::kFull:
+      return channel_->pause_reading();
+    case log::EntryQueue::Push::kStopped:
+      break;
     case log::EntryQueue::Push::kTaken:
-      step(replication::FrameHeld{held_frame_->position, held_frame_->horizon,
-                                  held_frame_->bytes});
+      step(replication::FrameHeld{held_frame_->position, held_frame_->horizon, held_frame_->bytes});
       break;
   }
   held_frame_.reset();

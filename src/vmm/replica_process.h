@@ -1,11 +1,11 @@
 // One replica as a process: the protocol core, and everything that it moves.
 //
-// The loop's thread (main) owns the core, the channel and the gateway link; the vCPU thread owns the
-// machine and the log; disks and the arbiter have threads of their own. Threads meet in Inbox, Outbox,
-// EntryQueue and EventLoop::post, nowhere else.
+// The loop's thread (main) owns the core, the channel and the gateway link; the vCPU thread owns
+// the machine and the log; disks and the arbiter have threads of their own. Threads meet in Inbox,
+// Outbox, EntryQueue and EventLoop::post, nowhere else.
 //
-// The acknowledgement of a frame, the gate and the release of an output are one run of the loop, with
-// no hand-over between threads.
+// The acknowledgement of a frame, the gate and the release of an output are one run of the loop,
+// with no hand-over between threads.
 #pragma once
 
 #include <deque>

@@ -1,8 +1,7 @@
 #include "vmm/status_board.h"
 
-#include <fmt/chrono.h>
-
 #include <chrono>
+#include <fmt/chrono.h>
 #include <utility>
 
 #include "io/posix/process.h"
@@ -23,14 +22,22 @@ std::string utc_now() {
 
 api::ReplicaState to_api(replication::VmState state) {
   switch (state) {
-    case replication::VmState::kStarting: return api::ReplicaState::kStarting;
-    case replication::VmState::kSolo: return api::ReplicaState::kSolo;
-    case replication::VmState::kProtected: return api::ReplicaState::kProtected;
-    case replication::VmState::kFailingOver: return api::ReplicaState::kFailingOver;
-    case replication::VmState::kWaitingForArbiter: return api::ReplicaState::kWaitingForArbiter;
-    case replication::VmState::kHalted: return api::ReplicaState::kHalted;
-    case replication::VmState::kDiverged: return api::ReplicaState::kDiverged;
-    case replication::VmState::kOff: return api::ReplicaState::kOff;
+    case replication::VmState::kStarting:
+      return api::ReplicaState::kStarting;
+    case replication::VmState::kSolo:
+      return api::ReplicaState::kSolo;
+    case replication::VmState::kProtected:
+      return api::ReplicaState::kProtected;
+    case replication::VmState::kFailingOver:
+      return api::ReplicaState::kFailingOver;
+    case replication::VmState::kWaitingForArbiter:
+      return api::ReplicaState::kWaitingForArbiter;
+    case replication::VmState::kHalted:
+      return api::ReplicaState::kHalted;
+    case replication::VmState::kDiverged:
+      return api::ReplicaState::kDiverged;
+    case replication::VmState::kOff:
+      return api::ReplicaState::kOff;
   }
   return api::ReplicaState::kStarting;
 }

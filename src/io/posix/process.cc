@@ -3,6 +3,7 @@
 #include <csignal>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/diagnostics.h"
@@ -24,6 +25,10 @@ Result<Fd> termination_signals() {
 
 void ignore_broken_pipes() {
   CHECK(std::signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+}
+
+int own_process_id() {
+  return ::getpid();
 }
 
 void raise_descriptor_limit() {

@@ -15,6 +15,8 @@ Result<Fd> termination_signals();
 // write to sockets of their own rely on it.
 void ignore_broken_pipes();
 
+int own_process_id();
+
 // Raises the number of descriptors this process may have open to the most it may ask for.
 void raise_descriptor_limit();
 
