@@ -18,7 +18,7 @@ Status Machine::Impl::apply(const log::Entry& entry) {
   if (entry.step != hart_.step) {
     return refuse(entry, fmt::format("the machine is at step {}", hart_.step.value));
   }
-  return std::visit(
+  const Status applied = std::visit(
       [&](const auto& payload) -> Status {
         using Kind = std::decay_t<decltype(payload)>;
         if constexpr (std::is_same_v<Kind, log::TimeAnchor> || std::is_same_v<Kind, log::Warp>) {
@@ -46,6 +46,8 @@ Status Machine::Impl::apply(const log::Entry& entry) {
         }
       },
       entry.payload);
+  hart_.wake_if_pending();
+  return applied;
 }
 
 Status Machine::Impl::apply_time(const log::Entry& entry, GuestTicks ticks, uint64_t rate_q32) {

@@ -153,7 +153,6 @@ void Vcpu::wait_for_interrupt() {
   const Timekeeper::Anchor anchor =
       timekeeper_.warp(posix::monotonic_now(), machine_->guest_time());
   enter(log::Warp{anchor.ticks, anchor.rate_q32});
-  machine_->run_until(machine_->step());  // wakes
 }
 
 void Vcpu::stand_still() {
