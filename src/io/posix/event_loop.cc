@@ -27,6 +27,7 @@ struct EventLoop::Impl {
   std::map<std::pair<HostTime, TimerId>, Callback> timers;
   std::unordered_map<TimerId, HostTime> timer_due;
   TimerId next_timer = 1;
+  Callback before_wait;
   std::atomic<bool> stopped = false;
   std::mutex mutex;
   std::vector<Callback> posted;  // guarded by mutex
@@ -119,6 +120,10 @@ void EventLoop::cancel(TimerId timer) {
   impl_->timer_due.erase(due);
 }
 
+void EventLoop::before_wait(Callback callback) {
+  impl_->before_wait = std::move(callback);
+}
+
 void EventLoop::post(Callback callback) {
   {
     const std::lock_guard lock(impl_->mutex);
@@ -135,6 +140,7 @@ void EventLoop::stop() {
 void EventLoop::run() {
   std::array<epoll_event, 32> events{};
   while (!impl_->stopped) {
+    if (impl_->before_wait) impl_->before_wait();
     timespec timeout{};
     const bool timed = !impl_->timers.empty();
     if (timed) timeout = impl_->time_to_next_timer();

@@ -34,6 +34,11 @@ class EventLoop {
   TimerId at(HostTime when, Callback callback);
   void cancel(TimerId timer);
 
+  // Runs `callback` on every round of the loop, after the ready descriptors and the due timers,
+  // just before it waits again: the place for what a round has gathered to leave in one piece. One
+  // per loop; an empty one removes it.
+  void before_wait(Callback callback);
+
   void post(Callback callback);  // any thread
   void stop();                   // any thread: run() returns
   void run();

@@ -1,0 +1,96 @@
+#include "io/posix/process_control.h"
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <gtest/gtest.h>
+#include <optional>
+#include <thread>
+
+#include "io/posix/host_files.h"
+#include "io/posix/interrupts.h"
+
+namespace lockstep::posix {
+namespace {
+
+bool gone_within_seconds(ProcessId process, int seconds) {
+  for (int i = 0; i < seconds * 100; ++i) {
+    if (!process_alive(process)) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
+TEST(ProcessControl, KnowsAProcessByProgramAndArgument) {
+  const Result<ProcessId> sleeper = spawn_daemon({"sleep", "300.25"}, "/dev/null");
+  ASSERT_TRUE(sleeper);
+  EXPECT_TRUE(process_runs(*sleeper, "sleep", "300.25"));
+  EXPECT_FALSE(process_runs(*sleeper, "sleep", "300"));
+  EXPECT_FALSE(process_runs(*sleeper, "sleep", "sleep"));
+  EXPECT_FALSE(process_runs(*sleeper, "lockstep-vmm", "300.25"));
+  EXPECT_FALSE(process_runs(ProcessId{0}, "sleep", "300.25"));
+
+  EXPECT_TRUE(end_process(*sleeper, EndSignal::kTerminate));
+  EXPECT_TRUE(gone_within_seconds(*sleeper, 10));
+  EXPECT_FALSE(process_runs(*sleeper, "sleep", "300.25"));
+  EXPECT_TRUE(end_process(*sleeper, EndSignal::kKill)) << "ending what has ended is no error";
+}
+
+int wait_for(ChildProcess& child) {
+  for (int i = 0; i < 1000; ++i) {
+    if (const std::optional<int> code = child.exit_code()) return *code;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return -1;
+}
+
+TEST(ChildProcess, TellsItsExitCodeAndKeepsItsOutput) {
+  const std::string log = testing::TempDir() + "child-process-log";
+  std::filesystem::remove(log);
+  Result<ChildProcess> child =
+      ChildProcess::start({"/bin/sh", "-c", "echo out; echo err >&2; exit 7"}, log);
+  ASSERT_TRUE(child) << child.error().text();
+  EXPECT_EQ(wait_for(*child), 7);
+  EXPECT_EQ(child->exit_code(), 7) << "the answer stays";
+  EXPECT_EQ(read_small_file(log).value(), "out\nerr\n");
+  std::filesystem::remove(log);
+}
+
+TEST(ChildProcess, EndedByASignal) {
+  Result<ChildProcess> child = ChildProcess::start({"/bin/sleep", "300.5"}, "/dev/null");
+  ASSERT_TRUE(child);
+  EXPECT_EQ(child->exit_code(), std::nullopt);
+  ASSERT_TRUE(end_process(child->id(), EndSignal::kKill));
+  EXPECT_EQ(wait_for(*child), 137);
+}
+
+TEST(ChildProcess, ProgramThatIsNotThere) {
+  const Result<ChildProcess> child = ChildProcess::start({"/nonexistent/program"}, "/dev/null");
+  ASSERT_FALSE(child);
+  EXPECT_EQ(child.error().code, ErrorCode::kNotFound);
+}
+
+TEST(Interrupts, AreSeenAndStaySeen) {
+  Result<Interrupts> interrupts = Interrupts::create();
+  ASSERT_TRUE(interrupts);
+  EXPECT_FALSE(interrupts->pending());
+  ASSERT_EQ(::raise(SIGHUP), 0);
+  EXPECT_TRUE(interrupts->pending());
+  EXPECT_TRUE(interrupts->pending());
+  // Taken back, or the process would end with the guard.
+  sigset_t hangup;
+  ::sigemptyset(&hangup);
+  ::sigaddset(&hangup, SIGHUP);
+  int taken = 0;
+  ASSERT_EQ(::sigwait(&hangup, &taken), 0);
+  EXPECT_FALSE(interrupts->pending());
+}
+
+TEST(ProcessControl, FindsItsOwnProgram) {
+  const Result<std::string> directory = own_program_directory();
+  ASSERT_TRUE(directory);
+  EXPECT_TRUE(std::filesystem::exists(*directory + "/io_test"));
+}
+
+}  // namespace
+}  // namespace lockstep::posix

@@ -1,0 +1,30 @@
+#include "machine/board.h"
+
+namespace lockstep::machine {
+
+Hash128 BoardDescription::fingerprint() const {
+  Bytes bytes;
+  ByteWriter writer(bytes);
+  writer.varint(memory_bytes);
+  writer.varint(disks.size());
+  for (const DiskDescription& disk : disks) {
+    writer.varint(disk.bytes);
+    writer.fixed<uint8_t>(disk.read_only ? 1 : 0);
+    writer.blob(as_byte_view(disk.serial));
+  }
+  writer.varint(nics.size());
+  for (const NicDescription& nic : nics) writer.bytes(nic.mac);
+  for (const Bytes* file : {&kernel, &initrd}) {
+    const Hash128 hash = hash128(*file);
+    writer.varint(file->size());
+    writer.fixed(hash.low);
+    writer.fixed(hash.high);
+  }
+  writer.varint(kernel_text_offset);
+  writer.varint(kernel_image_size);
+  writer.blob(as_byte_view(command_line));
+  writer.bytes(boot_seed);
+  return hash128(bytes);
+}
+
+}  // namespace lockstep::machine

@@ -1,0 +1,128 @@
+// What the handlers work on: the hart, translation, and the cache of predecoded code.
+//
+// Invariants
+//   1. While a handler runs, the step it executes is limit - left - 1.
+//   2. current.va and current.ops describe the page that the running Op lies in:
+//      pc = current.va + 2 * (op - current.ops).
+//   3. A physical page with a CodePage is guarded (kCode): a store to it comes to
+//      before_code_write(), which makes the Ops concerned decode again.
+//   4. A CodePage is freed only between runs, never under a handler.
+//
+// Owner: the vCPU thread. Internal to riscv/interpreter.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "riscv/bus.h"
+#include "riscv/environment.h"
+#include "riscv/hart.h"
+#include "riscv/interpreter/op.h"
+#include "riscv/mmu.h"
+#include "riscv/physical_memory.h"
+
+namespace lockstep::riscv::interpreter {
+
+struct CodePage {
+  // One more than the page has: running past the end looks up the next page.
+  Op ops[kOpsPerPage + 1];
+  uint64_t physical_page = 0;
+  uint32_t writes = 0;
+};
+
+struct Context final : WriteObserver {
+  // Predecoded pages kept at most: 64 MiB.
+  static constexpr size_t kMaxCodePages = 2048;
+  // A page of code that is written this often is given up as code until it runs again.
+  static constexpr uint32_t kRetireAfterWrites = 256;
+
+  Context(Hart& hart, PhysicalMemory& memory, Bus& bus, EnvironmentCalls& environment);
+  ~Context() override;
+
+  Hart& hart;
+  PhysicalMemory& memory;
+  Bus& bus;
+  EnvironmentCalls& environment;
+  Mmu mmu;
+  TlbBank* bank;
+
+  Step limit;
+  uint64_t left = 0;
+  bool stop = false;
+
+  struct CurrentPage {
+    uint64_t va = kInvalidTag;
+    const Op* ops = nullptr;
+    CodePage* code = nullptr;
+  } current;
+
+  uint64_t pc_of(const Op* op) const {
+    return current.va + 2 * static_cast<uint64_t>(op - current.ops);
+  }
+  // Brings hart.step to the running instruction: before anything that depends on time.
+  void sync_step() { hart.step = limit - left - 1; }
+
+  // The Op at `pc`, and the page becomes current; nullptr when it cannot be fetched (hart.pc = pc).
+  const Op* lookup(uint64_t pc);
+  // Same, for a jump: cheap within the current page.
+  const Op* jump(uint64_t pc) {
+    if ((pc & ~(kPageSize - 1)) == current.va) return current.ops + (pc & (kPageSize - 1)) / 2;
+    return lookup(pc);
+  }
+
+  // Ways for a handler to end without a next Op.
+  const Op* leave(uint64_t next_pc) {
+    hart.pc = next_pc;
+    return nullptr;
+  }
+  const Op* trap(uint64_t pc, Cause cause, uint64_t value);
+  const Op* illegal(const Op* op);
+  // satp, privilege or sstatus changed.
+  void select_bank() {
+    mmu.select_bank();
+    bank = &mmu.bank();
+  }
+
+  // Memory access off the fast path. kDevice: done, but leave, since a wire may have changed.
+  enum class Outcome : uint8_t { kDone, kLeave, kTrapped };
+  Outcome load(const Op* op, uint64_t address, unsigned size, uint64_t& value);
+  Outcome store(const Op* op, uint64_t address, unsigned size, uint64_t value);
+  // A place in RAM that may be loaded from or stored to as one aligned unit. False: trapped.
+  bool locate(const Op* op, uint64_t address, unsigned size, Access access, GuestAddress& place);
+
+  // Runs one instruction that lies across two pages.
+  const Op* run_across_pages(const Op* op);
+  uint32_t instruction_bits(uint64_t pc);
+
+  // Executes from hart.pc until `left` is 0 or a handler leaves.
+  void execute();
+  void free_retired_pages();
+  void drop_all_code();
+  size_t code_pages() const { return code_count_; }
+
+  void before_code_write(GuestAddress address, size_t size) override;
+  void before_page_table_write(GuestAddress address, ByteView bytes) override {
+    mmu.before_page_table_write(address, bytes);
+  }
+
+  static const Op* decode_here(Context& context, const Op* op, uint64_t* x);
+  static const Op* next_page(Context& context, const Op* op, uint64_t* x);
+  static const Op* across_pages(Context& context, const Op* op, uint64_t* x);
+
+ private:
+  CodePage* code_page(uint64_t physical_page);
+  void retire(uint64_t physical_page);
+  Outcome load_split(const Op* op, uint64_t address, unsigned size, uint64_t& value);
+  Outcome store_split(const Op* op, uint64_t address, unsigned size, uint64_t value);
+
+  std::vector<std::unique_ptr<CodePage>> code_;  // by physical page
+  std::vector<std::unique_ptr<CodePage>> retired_;
+  size_t code_count_ = 0;
+  Op scratch_[3] = {};  // an instruction across two pages, and the way on
+};
+
+// Fills `op` from a decoded instruction that starts at byte `offset` of its page.
+void build_op(Op& op, const Instruction& instruction, uint64_t offset, bool may_stay_in_page);
+
+}  // namespace lockstep::riscv::interpreter

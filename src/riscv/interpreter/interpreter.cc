@@ -1,0 +1,56 @@
+#include "riscv/interpreter/interpreter.h"
+
+#include <algorithm>
+
+#include "riscv/interpreter/context.h"
+
+namespace lockstep::riscv {
+
+Interpreter::Interpreter(Hart& hart, PhysicalMemory& memory, Bus& bus,
+                         EnvironmentCalls& environment)
+    : context_(std::make_unique<interpreter::Context>(hart, memory, bus, environment)) {
+  memory.set_observer(context_.get());
+}
+
+Interpreter::~Interpreter() {
+  context_->memory.set_observer(nullptr);
+}
+
+void Interpreter::run_until(Step target) {
+  interpreter::Context& context = *context_;
+  Hart& hart = context.hart;
+  context.stop = false;
+  context.select_bank();
+  while (hart.step < target && !context.stop) {
+    hart.wake_if_pending();
+    if (hart.waiting) return;
+    if (hart.take_interrupt()) {
+      context.select_bank();
+      continue;
+    }
+    context.limit = std::min(target, hart.timer_deadline());
+    context.left = context.limit - hart.step;
+    context.execute();
+    hart.step = context.limit - context.left;
+    context.free_retired_pages();
+  }
+}
+
+void Interpreter::request_stop() {
+  context_->stop = true;
+}
+
+void Interpreter::flush() {
+  context_->mmu.flush();
+  context_->drop_all_code();
+}
+
+void Interpreter::watch_writes_again() {
+  context_->mmu.drop_write_entries();
+}
+
+const MmuStatistics& Interpreter::mmu_statistics() const {
+  return context_->mmu.statistics();
+}
+
+}  // namespace lockstep::riscv

@@ -1,0 +1,48 @@
+// The shape of the software TLB, as the engines' fast paths read it.
+//
+// A data entry serves a load when (address & kTlbTagMask(size)) == read_tag, a store likewise with
+// write_tag: one compare for page and alignment. Then host = address + addend.
+//
+// Owner: the vCPU thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "riscv/physical_memory.h"
+
+namespace lockstep::riscv {
+
+inline constexpr uint64_t kInvalidTag = 1;  // a tag has its low 12 bits clear
+
+inline constexpr size_t kDataEntries = 512;  // indexed by the low bits of the virtual page number,
+                                             // so that a leaf PTE's index in its page is the entry
+inline constexpr size_t kFetchEntries = 128;
+
+struct DataEntry {
+  uint64_t read_tag = kInvalidTag;
+  uint64_t write_tag = kInvalidTag;
+  uint64_t addend = 0;
+  GuestAddress pte;  // the leaf PTE it was derived from; 0 when there is none (bare)
+};
+
+struct FetchEntry {
+  uint64_t tag = kInvalidTag;
+  uint64_t physical_page = 0;  // index in PhysicalMemory
+  GuestAddress pte;
+};
+
+// Translations of one address space for one kind of access right.
+struct TlbBank {
+  std::array<DataEntry, kDataEntries> data;
+  std::array<FetchEntry, kFetchEntries> fetch;
+
+  static size_t data_index(uint64_t address) {
+    return (address >> kPageShift) & (kDataEntries - 1);
+  }
+  static size_t fetch_index(uint64_t address) {
+    return (address >> kPageShift) & (kFetchEntries - 1);
+  }
+};
+
+}  // namespace lockstep::riscv

@@ -1,0 +1,15 @@
+// Replays a recording and tells what was found. Owner: the main thread.
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+
+namespace lockstep::vmm {
+
+// Prints progress to standard error and a report to standard output: steps, entries and bytes by
+// kind, digests compared, mismatches. Error kDiverged at the first difference, kCorrupt when the
+// recording is damaged; what precedes is replayed and reported all the same.
+Status replay_recording(const std::string& path);
+
+}  // namespace lockstep::vmm

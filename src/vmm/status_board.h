@@ -1,0 +1,50 @@
+// What the API shows: a copy that the loop's thread keeps current and the API's threads read.
+//
+// Thread-safe.
+#pragma once
+
+#include <deque>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "api/status.h"
+#include "base/types.h"
+#include "log/statistics.h"
+#include "replication/view.h"
+#include "vmm/vcpu.h"
+
+namespace lockstep::vmm {
+
+class StatusBoard {
+ public:
+  static constexpr size_t kMaxEvents = 1'000;  // the oldest are forgotten
+
+  StatusBoard(std::string vm, std::string node);
+
+  void update(const replication::View& view, const Vcpu& vcpu, HostTime now);
+  void add_event(std::string kind, std::string text);
+  void add_failover(double blackout_ms, std::string reason);
+  void set_divergence(std::string report);
+
+  api::ReplicaStatus status() const;
+  std::vector<api::EventRecord> events() const;
+
+ private:
+  // A moment to compute rates from.
+  struct Sample {
+    HostTime when;
+    uint64_t steps = 0;
+    uint64_t run_ns = 0;
+    log::LogStatistics log;
+  };
+
+  void update_rates(const Sample& now);
+
+  mutable std::mutex mutex_;
+  api::ReplicaStatus status_;
+  std::deque<api::EventRecord> events_;
+  std::deque<Sample> samples_;  // of the last second or so
+};
+
+}  // namespace lockstep::vmm
