@@ -74,7 +74,8 @@ void Plic::set_level(uint32_t source, bool asserted) {
 uint32_t Plic::eligible_source(const Context& context, uint32_t threshold) const {
   uint32_t best = 0;
   uint32_t best_priority = threshold;
-  for (uint32_t word = 0; word < kWords; ++word) {
+  const auto words = static_cast<uint32_t>((priority_.size() + 31) / 32);
+  for (uint32_t word = 0; word < words; ++word) {
     uint32_t candidates = pending_[word] & context.enabled[word];
     while (candidates != 0) {
       const uint32_t source = word * 32 + static_cast<uint32_t>(std::countr_zero(candidates));

@@ -332,6 +332,7 @@ TEST_F(VirtqueueTest, SaveAndRestore) {
   make_available(0);
   ASSERT_EQ(pop(), PopResult::kChain);
   queue_.push(0, 3);
+  EXPECT_TRUE(queue_.take_interrupt_wanted());
   Virtqueue copy(memory_, kSize);
   copy.negotiated(true, true);
   devices::testing::expect_round_trip(queue_, copy);
@@ -339,6 +340,7 @@ TEST_F(VirtqueueTest, SaveAndRestore) {
   EXPECT_EQ(copy.pop(chain_), PopResult::kEmpty);
   copy.push(0, 4);
   EXPECT_EQ(memory_.load<uint16_t>(kUsed + 2), 2);
+  EXPECT_FALSE(copy.take_interrupt_wanted()) << "the interrupt for used_event 0 has been given";
 }
 
 TEST_F(VirtqueueTest, RestoreRefusesRingsOutsideRam) {

@@ -68,7 +68,7 @@ void Block::read_configuration(uint64_t offset, std::span<std::byte> out) const 
   const bool writable = !configuration_.read_only;
   writer.fixed<uint32_t>(writable ? kMaxDiscardSectors : 0);
   writer.fixed<uint32_t>(writable ? 1 : 0);  // max_discard_seg
-  writer.fixed<uint32_t>(writable ? 1 : 0);  // discard_sector_alignment
+  writer.fixed<uint32_t>(writable ? kDiscardAlignmentSectors : 0);
   writer.fixed<uint32_t>(writable ? kMaxDiscardSectors : 0);
   writer.fixed<uint32_t>(writable ? 1 : 0);  // max_write_zeroes_seg
   writer.fixed<uint32_t>(0);                 // write_zeroes_may_unmap

@@ -43,6 +43,8 @@ class Block : public Model {
   static constexpr size_t kMaxInFlight = 2 * kQueueSize;
   static constexpr uint64_t kMaxBytesInFlight = 64 * 1024 * 1024;
   static constexpr uint32_t kMaxDiscardSectors = 4 * 1024 * 1024;
+  // Discards that punch whole blocks of the host's file system.
+  static constexpr uint32_t kDiscardAlignmentSectors = 8;
   static constexpr size_t kSerialBytes = 20;  // §5.2.6, VIRTIO_BLK_T_GET_ID
 
   struct Configuration {

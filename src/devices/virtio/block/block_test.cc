@@ -79,6 +79,7 @@ TEST_F(BlockTest, ConfigurationSpace) {
   EXPECT_EQ(transport_.read(0x122, AccessSize::k2), 1u);
   EXPECT_EQ(driver_.read(0x124), Block::kMaxDiscardSectors);
   EXPECT_EQ(driver_.read(0x128), 1u);
+  EXPECT_EQ(driver_.read(0x12c), Block::kDiscardAlignmentSectors);
   EXPECT_EQ(driver_.read(0x130), Block::kMaxDiscardSectors);
   EXPECT_EQ(driver_.read(0x134), 1u);
   EXPECT_EQ(driver_.read(0x13c), 0u);
