@@ -328,6 +328,14 @@ Result<ProcessId> spawn_daemon(const std::vector<std::string>& argv, const std::
   return ProcessId{result.process};
 }
 
+ProcessId this_process() {
+  return ProcessId{::getpid()};
+}
+
+bool running_as_root() {
+  return ::geteuid() == 0;
+}
+
 bool process_alive(ProcessId process) {
   if (process.value <= 0) return false;
   if (::kill(process.value, 0) != 0 && errno != EPERM) return false;

@@ -52,6 +52,11 @@ struct ProcessId {
 Result<ProcessId> spawn_daemon(const std::vector<std::string>& argv, const std::string& log_path,
                                const CommandOptions& options = {});
 
+ProcessId this_process();
+
+// This process may do what only root may: its effective user is root.
+bool running_as_root();
+
 // A zombie is not alive. A process of another user is.
 bool process_alive(ProcessId process);
 
