@@ -84,6 +84,12 @@ TEST(Interrupts, AreSeenAndSpent) {
   EXPECT_EXIT(::raise(SIGHUP), testing::KilledBySignal(SIGHUP), "");
 }
 
+TEST(ProcessControl, ReplaceReturnsOnlyAnError) {
+  EXPECT_EQ(replace_process({"/nonexistent/program"}).error().code, ErrorCode::kNotFound);
+  EXPECT_EXIT(static_cast<void>(replace_process({"/bin/sh", "-c", "exit 9"})),
+              testing::ExitedWithCode(9), "");
+}
+
 TEST(ProcessControl, FindsItsOwnProgram) {
   const Result<std::string> directory = own_program_directory();
   ASSERT_TRUE(directory);
