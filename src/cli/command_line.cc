@@ -95,8 +95,6 @@ struct Parser {
     record->add_option("VM.toml", record.value().config_file, kConfigHelp)->required();
     record->add_option("FILE", record.value().record_file, "the recording")->required();
     replay->add_option("FILE", replay.value().recording, "the recording")->required();
-    replay->add_option("--config", replay.value().config_file,
-                       "another configuration than the one saved with the recording");
     check->add_option("FILE", check.value().config_file, kConfigHelp)->required();
     check->add_flag("--host", check.value().host,
                     "also check that this host has the files and ports");

@@ -15,7 +15,6 @@ struct RunCommand {
 };
 struct ReplayCommand {
   std::string recording;
-  std::string config_file;  // empty: the one that was saved with the recording
 };
 struct UpCommand {
   std::string config_file;

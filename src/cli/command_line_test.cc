@@ -54,8 +54,7 @@ TEST(CommandLine, RunRecordAndReplay) {
   EXPECT_EQ(run.config_file, record.config_file);
   EXPECT_EQ(run.record_file, record.record_file);
   EXPECT_EQ(record.record_file, "log");
-  EXPECT_EQ(parsed<ReplayCommand>({"replay", "log"}).config_file, "");
-  EXPECT_EQ(parsed<ReplayCommand>({"replay", "log", "--config", "c"}).config_file, "c");
+  EXPECT_EQ(parsed<ReplayCommand>({"replay", "log"}).recording, "log");
 }
 
 TEST(CommandLine, ImageBuild) {

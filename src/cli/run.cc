@@ -1,30 +1,19 @@
 // `lockstep run`, `record` and `replay`: one replica in the foreground.
 
-#include <chrono>
 #include <filesystem>
 #include <fmt/format.h>
-#include <thread>
 #include <utility>
 
 #include "cli/commands.h"
 #include "cli/disks.h"
 #include "cli/launch.h"
 #include "cli/processes.h"
-#include "config/load.h"
-#include "config/render.h"
 #include "io/posix/host_files.h"
 #include "io/posix/terminal.h"
 #include "io/posix/unix_socket_path.h"
 
 namespace lockstep::cli {
 namespace {
-
-constexpr std::string_view kSavedConfigSuffix = ".toml";
-constexpr std::chrono::milliseconds kPollPeriod{50};
-
-std::string saved_config_of(const std::string& recording) {
-  return recording + std::string(kSavedConfigSuffix);
-}
 
 Status report_end(int exit_code, const std::string& log) {
   if (exit_code == 0) return {};
@@ -82,11 +71,6 @@ Status run_solo(const RunCommand& command, const std::string& state_directory) {
   if (!interrupts) return std::unexpected(interrupts.error());
   Result<PreparedVm> vm = prepare_vm(command.config_file, state_directory);
   if (!vm) return std::unexpected(vm.error());
-  if (!command.record_file.empty()) {
-    Status saved = posix::write_file_atomically(saved_config_of(command.record_file),
-                                                config::to_toml(vm->config));
-    if (!saved) return saved;
-  }
   Status done = run_in_foreground(*vm, command.record_file, *interrupts);
   if (!vm->lock) {
     Result<posix::FileLock> lock = posix::FileLock::acquire(vm->layout.lock_file());
@@ -98,29 +82,12 @@ Status run_solo(const RunCommand& command, const std::string& state_directory) {
 }
 
 Status run_replay(const ReplayCommand& command) {
-  const Result<posix::Interrupts> interrupts = posix::Interrupts::create();
-  if (!interrupts) return std::unexpected(interrupts.error());
-  const std::string config_file =
-      command.config_file.empty() ? saved_config_of(command.recording) : command.config_file;
-  if (auto size = posix::readable_file_size(command.recording, "cannot read the recording");
-      !size) {
-    return std::unexpected(size.error());
-  }
-  const config::Loaded loaded = config::load_config(config_file);
-  if (!loaded) return std::unexpected(loaded.error().error());
   const Result<std::string> program = find_own_program(kVmmProgram);
   if (!program) return std::unexpected(program.error());
-  const std::string log = command.recording + ".replay-log.txt";
-  Result<posix::ChildProcess> replay = posix::ChildProcess::start(
-      {*program, "--replay", command.recording, "--config", config_file}, log);
-  if (!replay) return std::unexpected(replay.error());
-  fmt::print("replaying {} as process {}, log {}\n", command.recording, replay->id().value, log);
-  while (!replay->exit_code()) {
-    if (interrupts->pending()) return stop_process(replay->id());
-    std::this_thread::sleep_for(kPollPeriod);
-  }
-  fmt::print("{}\n", quote_log(log));
-  return report_end(*replay->exit_code(), log);
+  const auto size = posix::readable_file_size(command.recording, "cannot read the recording");
+  if (!size) return std::unexpected(size.error());
+  // A recording holds its board: nothing else is needed. The report and the exit code are its own.
+  return posix::replace_process({*program, "--replay", command.recording});
 }
 
 }  // namespace lockstep::cli

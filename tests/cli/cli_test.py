@@ -275,13 +275,6 @@ class Foreground(ClientTest):
         self.assertIn("stopping vm", errors)
         self.assert_nothing_left()
 
-    def test_record_saves_the_configuration(self):
-        self.write_config(cmdline="fake:exit-soon")
-        recording = self.directory / "recording"
-        self.lockstep("record", str(self.directory / "vm.toml"), str(recording))
-        saved = (self.directory / "recording.toml").read_text(encoding="ascii")
-        self.assertIn(f'path = "{self.directory}/disk.img"', saved)
-
     def test_replay_of_what_is_not_there(self):
         failed = self.lockstep("replay", str(self.directory / "none"), code=3)
         self.assertIn("cannot read the recording", failed.stderr)
