@@ -244,12 +244,12 @@ double ReplicaStatus::log_bits_per_second() const {
 
 ReplicaState VmStatus::state() const {
   const ReplicaView* replica = deciding_replica(*this);
-  return replica == nullptr ? ReplicaState::kGone : replica->status.state;
+  return replica == nullptr ? ReplicaState::kOff : replica->status.state;
 }
 
 std::string VmStatus::reason() const {
   const ReplicaView* replica = deciding_replica(*this);
-  return replica == nullptr ? "no replica runs" : replica->status.reason;
+  return replica == nullptr ? "not started" : replica->status.reason;
 }
 
 std::string to_json(const ReplicaStatus& status) {

@@ -28,7 +28,7 @@ enum class ReplicaState : uint8_t {
   kWaitingForArbiter,
   kHalted,
   kDiverged,
-  kOff,   // the guest was powered off
+  kOff,   // the guest was powered off, or never started
   kGone,  // said by the client only: the process is not there
 };
 // "waiting-for-arbiter".
@@ -115,7 +115,8 @@ struct VmStatus {
   GatewayView gateway;
   bool operator==(const VmStatus&) const = default;
 
-  // The live replica's (a primary's) state, else that of the one that still answers, else kGone.
+  // The live replica's (a primary's) state, else that of one that still answers, else kGone. kOff
+  // without any: the VM was not started, or stopped in order.
   ReplicaState state() const;
   std::string reason() const;
 };

@@ -133,7 +133,8 @@ ReplicaView view(bool alive, Role role, ReplicaState state) {
 
 TEST(VmStatus, TheLivePrimaryDecidesTheState) {
   VmStatus vm;
-  EXPECT_EQ(vm.state(), ReplicaState::kGone);
+  EXPECT_EQ(vm.state(), ReplicaState::kOff);
+  EXPECT_EQ(vm.reason(), "not started");
   vm.replicas = {view(false, Role::kNone, ReplicaState::kGone),
                  view(true, Role::kBackup, ReplicaState::kStarting)};
   EXPECT_EQ(vm.state(), ReplicaState::kStarting);

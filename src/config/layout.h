@@ -7,7 +7,8 @@
 //                arbiter/             the arbiter's directory, when the configured one is relative
 //                replica-a/           api.sock log.txt pid
 //                replica-b/           the same, and disk0.img …: b's copies of the images
-//                gateway/             gateway.sock console.sock status.sock console.log log.txt pid
+//                gateway/             gateway.sock console.sock status.sock config.json console.log
+//                                     log.txt pid
 //
 // Owner: none (values).
 #pragma once
@@ -71,6 +72,7 @@ class VmLayout {
   std::string gateway_status_socket() const { return below("gateway/status.sock"); }
   std::string console_log() const { return below("gateway/console.log"); }
   std::string gateway_log() const { return below("gateway/log.txt"); }
+  std::string gateway_config_file() const { return below("gateway/config.json"); }
   std::string gateway_pid_file() const { return below("gateway/pid"); }
 
  private:

@@ -164,7 +164,17 @@ void BackupRole::on(const FrameHeld& event) {
   held_horizon_ = event.horizon;
   buffered_.push_back({event.position, event.bytes});
   buffered_bytes_ += event.bytes;
-  if (phase_ == Phase::kFollowing) acknowledge();
+  if (phase_ != Phase::kFollowing) return;
+  const Options& limits = replica_.options();
+  const uint64_t most =
+      kBufferOverrun * (limits.max_backup_buffer_bytes + limits.max_unacknowledged_bytes);
+  if (buffered_bytes_ > most) {
+    return leave(VmState::kHalted, GoodbyeReason::kFailed,
+                 fmt::format("the primary {} broke the protocol: it does not stop while {} bytes "
+                             "wait for replay; give both nodes the same limits",
+                             primary_node_, buffered_bytes_));
+  }
+  acknowledge();
 }
 
 void BackupRole::on(const FrameRejected& event) {
@@ -206,7 +216,8 @@ void BackupRole::on(const Replayed& event) {
 }
 
 void BackupRole::on(const FrameAppended&) {
-  CHECK(!"a backup's vCPU appended to the log");
+  constexpr bool kABackupAppends = false;
+  CHECK(kABackupAppends);
 }
 
 void BackupRole::on(const Tick&) {

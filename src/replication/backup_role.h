@@ -27,6 +27,10 @@
 
 namespace lockstep::replication {
 
+// A primary stops when the backup's buffer is full. Past this many times what it may have sent
+// until then, it does not mean to.
+inline constexpr uint64_t kBufferOverrun = 2;
+
 class BackupRole {
  public:
   explicit BackupRole(Replica& replica);
@@ -91,7 +95,7 @@ class BackupRole {
   Step executed_;
   GuestTicks executed_ticks_;
   LogPosition drained_;
-  std::deque<HeldFrame> buffered_;  // held, not drained: bounded by the primary's StopExecution
+  std::deque<HeldFrame> buffered_;  // held, not drained: bounded by kBufferOverrun
   uint64_t buffered_bytes_ = 0;
   uint64_t heartbeat_seen_ = 0;
   Step primary_horizon_;

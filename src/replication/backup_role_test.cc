@@ -314,6 +314,25 @@ TEST(BoundedBackup, StopsReplayWhileItHoldsTooMuchAndNeverOnTheWayToGoingLive) {
   EXPECT_TRUE(backup.did<ResumeExecution>());
 }
 
+TEST(BoundedBackup, LeavesAPrimaryThatDoesNotStop) {
+  Options options = test_options("b");
+  options.max_backup_buffer_bytes = 100;
+  options.max_unacknowledged_bytes = 50;
+  CoreDriver backup(options);
+  backup.step(Started{Role::kBackup, Epoch(0)});
+  backup.step(PeerConnected{ConnectionId(kPeer)});
+  backup.receive(kPeer, Welcome{Epoch(4), "a", LogPosition(1)});
+  for (uint64_t position = 1; position <= 3; ++position) {
+    backup.receive(kPeer, frame(position));
+    backup.step(FrameHeld{LogPosition(position), Step(position), 100});
+    EXPECT_EQ(backup.state(), VmState::kProtected);
+  }
+  backup.receive(kPeer, frame(4));
+  backup.step(FrameHeld{LogPosition(4), Step(4), 1});
+  EXPECT_EQ(backup.state(), VmState::kHalted);
+  EXPECT_EQ(backup.sent<Acknowledge>(), nullptr);
+}
+
 // Whatever a peer says, in whatever order: no CHECK fails, and a backup never goes live on it.
 Message random_message(std::mt19937_64& random) {
   const auto small = [&] { return random() % 4; };

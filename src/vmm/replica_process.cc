@@ -179,7 +179,11 @@ void ReplicaProcess::watch_signals() {
 void ReplicaProcess::tick() {
   const HostTime now = posix::EventLoop::now();
   step(replication::Tick{});
-  status_.update(core_->view(), *vcpu_, now);
+  const replication::View view = core_->view();
+  if (view.state == replication::VmState::kProtected) {
+    last_sign_of_peer_ = HostTime(now.value - view.heartbeat_age_ns);
+  }
+  status_.update(view, *vcpu_, now);
   const uint64_t interval_ns = settings_.config.protection.heartbeat_ms * kNsPerMs;
   loop_.at(now + interval_ns, [this] { tick(); });
 }
@@ -260,7 +264,7 @@ void ReplicaProcess::carry_out(replication::StartExecuting& action) {
 }
 
 void ReplicaProcess::carry_out(replication::GoLive& action) {
-  const double blackout_ms = static_cast<double>(posix::EventLoop::now() - lost_primary_at_) /
+  const double blackout_ms = static_cast<double>(posix::EventLoop::now() - last_sign_of_peer_) /
                              static_cast<double>(kNsPerMs);
   gateway_->go_live(action.epoch, inputs_applied_);
   vcpu_->inbox().order([](Orders& orders) {
@@ -342,7 +346,6 @@ void ReplicaProcess::carry_out(replication::StateChanged& action) {
   status_.add_event("state", text);
   const HostTime now = posix::EventLoop::now();
   if (action.to == replication::VmState::kFailingOver) {
-    lost_primary_at_ = HostTime(now.value - core_->view().heartbeat_age_ns);
     lost_primary_because_ = action.reason;
   }
   if (action.to == replication::VmState::kSolo) {

@@ -116,7 +116,7 @@ class ReplicaProcess {
   };
   std::optional<log::FrameReader> frame_reader_;
   std::optional<HeldFrame> held_frame_;
-  HostTime lost_primary_at_;
+  HostTime last_sign_of_peer_;
   std::string lost_primary_because_;
 };
 

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <poll.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 namespace lockstep::posix {
 namespace {
@@ -27,11 +28,13 @@ Result<Interrupts> Interrupts::create() {
 Interrupts::~Interrupts() {
   if (!signals_.valid()) return;  // moved from
   const sigset_t signals = ending_signals();
+  signalfd_siginfo spent;
+  while (::read(signals_.get(), &spent, sizeof spent) > 0) {
+  }
   ::sigprocmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
-// The signal is not read, so it stays pending: for every later look, and for the process itself
-// when the signals are let through again.
+// The signal is not read, so it stays pending for every later look.
 bool Interrupts::pending() const {
   pollfd waiting{signals_.get(), POLLIN, 0};
   return ::poll(&waiting, 1, 0) == 1;

@@ -2,7 +2,8 @@
 // at between two steps instead of a sudden end: a command that has started processes must stop
 // them.
 //
-// Blocked while this lives. One at a time. Owner: the main thread, before other threads start.
+// Blocked while this lives; one that came is spent when this goes, since the command has seen to
+// it. One at a time. Owner: the main thread, before other threads start.
 #pragma once
 
 #include "base/error.h"

@@ -27,6 +27,16 @@ std::vector<std::string_view> split_at_zeros(std::string_view text) {
   return parts;
 }
 
+// Valid as long as `argv` is. What takes it does not write to it; its type predates const.
+std::vector<char*> exec_arguments(const std::vector<std::string>& argv) {
+  std::vector<char*> arguments;
+  for (const std::string& argument : argv) {
+    arguments.push_back(const_cast<char*>(argument.c_str()));
+  }
+  arguments.push_back(nullptr);
+  return arguments;
+}
+
 }  // namespace
 
 bool process_runs(ProcessId process, const std::string& program_name, const std::string& argument) {
@@ -63,12 +73,7 @@ Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& argv,
   ::posix_spawnattr_setsigdefault(&attributes, &all);
   ::posix_spawnattr_setflags(&attributes,
                              POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  std::vector<char*> arguments;
-  // posix_spawn does not write to its arguments; its type predates const.
-  for (const std::string& argument : argv) {
-    arguments.push_back(const_cast<char*>(argument.c_str()));
-  }
-  arguments.push_back(nullptr);
+  std::vector<char*> arguments = exec_arguments(argv);
   pid_t pid = 0;
   errno = ::posix_spawn(&pid, arguments[0], &actions, &attributes, arguments.data(), environ);
   const int reason = errno;
@@ -85,6 +90,12 @@ std::optional<int> ChildProcess::exit_code() {
   if (::waitpid(id_.value, &status, WNOHANG) != id_.value) return std::nullopt;
   exit_code_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   return exit_code_;
+}
+
+Status replace_process(const std::vector<std::string>& argv) {
+  std::vector<char*> arguments = exec_arguments(argv);
+  ::execv(arguments[0], arguments.data());
+  return fail_errno("cannot run", argv[0]);
 }
 
 Result<std::string> own_program_directory() {

@@ -41,6 +41,9 @@ class ChildProcess {
   std::optional<int> exit_code_;
 };
 
+// Becomes another program: same pid, same terminal, same output. Returns only when that failed.
+Status replace_process(const std::vector<std::string>& argv);
+
 // The directory that this program's file is in.
 Result<std::string> own_program_directory();
 

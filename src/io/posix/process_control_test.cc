@@ -70,20 +70,24 @@ TEST(ChildProcess, ProgramThatIsNotThere) {
   EXPECT_EQ(child.error().code, ErrorCode::kNotFound);
 }
 
-TEST(Interrupts, AreSeenAndStaySeen) {
-  Result<Interrupts> interrupts = Interrupts::create();
-  ASSERT_TRUE(interrupts);
-  EXPECT_FALSE(interrupts->pending());
-  ASSERT_EQ(::raise(SIGHUP), 0);
-  EXPECT_TRUE(interrupts->pending());
-  EXPECT_TRUE(interrupts->pending());
-  // Taken back, or the process would end with the guard.
-  sigset_t hangup;
-  ::sigemptyset(&hangup);
-  ::sigaddset(&hangup, SIGHUP);
-  int taken = 0;
-  ASSERT_EQ(::sigwait(&hangup, &taken), 0);
-  EXPECT_FALSE(interrupts->pending());
+TEST(Interrupts, AreSeenAndSpent) {
+  {
+    const Result<Interrupts> interrupts = Interrupts::create();
+    ASSERT_TRUE(interrupts);
+    EXPECT_FALSE(interrupts->pending());
+    ASSERT_EQ(::raise(SIGHUP), 0);
+    ASSERT_EQ(::raise(SIGINT), 0);
+    EXPECT_TRUE(interrupts->pending());
+    EXPECT_TRUE(interrupts->pending()) << "a look does not take it away";
+  }
+  // Still here: the signals were spent. They end the process again when nobody watches.
+  EXPECT_EXIT(::raise(SIGHUP), testing::KilledBySignal(SIGHUP), "");
+}
+
+TEST(ProcessControl, ReplaceReturnsOnlyAnError) {
+  EXPECT_EQ(replace_process({"/nonexistent/program"}).error().code, ErrorCode::kNotFound);
+  EXPECT_EXIT(static_cast<void>(replace_process({"/bin/sh", "-c", "exit 9"})),
+              testing::ExitedWithCode(9), "");
 }
 
 TEST(ProcessControl, FindsItsOwnProgram) {

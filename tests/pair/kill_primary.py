@@ -1,0 +1,97 @@
+"""Kills the primary of fresh pairs, one after the other, at random moments under load.
+
+For each pair a client increments a counter on one connection while the primary is killed; the
+connection must live on and the history stay linear.
+
+  kill_primary.py PROGRAMS GUEST --count 50          SIGKILL
+  kill_primary.py PROGRAMS GUEST --count 5 --stop    SIGSTOP, continued after the failover
+  kill_primary.py PROGRAMS GUEST --seed N            repeats one
+"""
+
+import argparse
+import os
+import random
+import signal
+import statistics
+import sys
+import time
+
+from harness import Counter, Failure, Vm, connect_when_ready, require
+
+MAX_DELAY_S = 1.0
+MAX_DEPTH = 16
+
+
+def check_silence_of_the_woken(vm, counter):
+    """A primary that slept through the failover emits nothing when it wakes, and halts."""
+    before = vm.gateway()
+    os.kill(vm.pid_of("a"), signal.SIGCONT)
+    status = vm.await_state("a", "halted")
+    counter.await_progress(50)
+    after = vm.gateway()
+    require(after["live_node"] == "b" and after["epoch"] == before["epoch"],
+            f"the gateway serves {after['live_node']} in epoch {after['epoch']}")
+    stale = after["frames_dropped_stale"] + after["console_bytes_dropped_stale"]
+    require(stale == 0, f"the woken primary sent {stale} stale outputs")
+    return status["reason"]
+
+
+def one_failover(programs, guest, seed, stop, keep):
+    chance = random.Random(seed)
+    depth = chance.choice([1, 1, 2, 4, MAX_DEPTH])
+    delay_s = chance.uniform(0, MAX_DELAY_S)
+    with Vm(programs, guest, keep) as vm:
+        vm.up()
+        counter = Counter(connect_when_ready(vm), depth)
+        counter.start()
+        counter.await_progress()
+        time.sleep(delay_s)
+        victim = vm.pid_of("a")
+        counter.longest_pause_s = 0.0
+        os.kill(victim, signal.SIGSTOP if stop else signal.SIGKILL)
+        status = vm.await_state("b", "solo")
+        counter.await_progress(50)
+        woken = check_silence_of_the_woken(vm, counter) if stop else None
+        value = counter.finish()
+        gateway = vm.gateway()
+        require(gateway["inputs_lost"] == 0, f"{gateway['inputs_lost']} inputs were lost")
+        require(gateway["frame_gaps"] == 0, f"{gateway['frame_gaps']} frames are missing")
+        blackout_ms = status["failovers"][-1]["blackout_ms"]
+        print(f"seed {seed}: {value} increments in {depth}s, client's longest pause "
+              f"{counter.longest_pause_s * 1e3:.0f} ms, blackout {blackout_ms:.0f} ms, "
+              f"{gateway['frames_duplicate']} frames repeated and dropped, "
+              f"{gateway['inputs_resent']} inputs sent again"
+              + (f"; woken: {woken}" if woken else ""), flush=True)
+        vm.down()
+        return counter.longest_pause_s * 1e3
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("programs")
+    parser.add_argument("guest")
+    parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--stop", action="store_true", help="SIGSTOP instead of SIGKILL")
+    parser.add_argument("--keep", action="store_true", help="leave the directories")
+    options = parser.parse_args()
+    seeds = ([options.seed] if options.seed is not None
+             else range(options.first_seed, options.first_seed + options.count))
+    pauses = []
+    for seed in seeds:
+        try:
+            pauses.append(one_failover(options.programs, options.guest, seed, options.stop,
+                                       options.keep))
+        except Failure as failure:
+            flags = " --stop" if options.stop else ""
+            print(f"seed {seed}: {failure}\nrepeat: python3 {sys.argv[0]} {options.programs} "
+                  f"{options.guest} --seed {seed}{flags}", flush=True)
+            return 1
+    print(f"{len(pauses)} failovers, 0 resets, 0 lost, 0 repeated; the client's longest pause: "
+          f"median {statistics.median(pauses):.0f} ms, max {max(pauses):.0f} ms", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
