@@ -1,5 +1,6 @@
 #include "cli/launch.h"
 
+#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fmt/format.h>
@@ -12,6 +13,8 @@
 #include "config/load.h"
 #include "config/render.h"
 #include "config/values.h"
+#include "base/bytes.h"
+#include "io/posix/host_clock.h"
 #include "io/posix/host_files.h"
 #include "io/posix/subprocess.h"
 #include "io/posix/unix_socket_path.h"
@@ -19,6 +22,7 @@
 namespace lockstep::cli {
 namespace {
 
+constexpr size_t kBootSeedBytes = 32;  // what the board takes (machine/board.h)
 constexpr std::chrono::milliseconds kPollPeriod{20};
 constexpr std::chrono::milliseconds kGatewayTimeout{10'000};
 
@@ -89,6 +93,10 @@ Result<PreparedVm> prepare_vm(const std::string& config_file, const std::string&
     if (Status made = posix::make_directory(directory); !made) return std::unexpected(made.error());
   }
   Status written = posix::write_file_atomically(layout.config_file(), config::to_toml(*loaded));
+  if (!written) return std::unexpected(written.error());
+  std::array<std::byte, kBootSeedBytes> seed;
+  posix::fill_with_entropy(seed);
+  written = posix::write_file_atomically(layout.boot_seed_file(), as_text(seed));
   if (!written) return std::unexpected(written.error());
   return PreparedVm{std::move(*loaded), std::move(layout), std::move(*lock)};
 }
