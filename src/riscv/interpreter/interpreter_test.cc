@@ -461,6 +461,28 @@ TEST(InterpreterMemory, MisalignedAccessWorksInAPageAndAcrossTwo) {
   }
 }
 
+// Such addresses are the ones that a fast path could take for its mark of an empty entry.
+TEST(InterpreterMemory, MisalignedAccessInTheFirstPageFaultsLikeAnyOther) {
+  for (const Opcode opcode : {Opcode::kLd, Opcode::kLw, Opcode::kLh, Opcode::kLb, Opcode::kSd,
+                              Opcode::kSw, Opcode::kSh, Opcode::kSb}) {
+    for (uint64_t address = 0; address < 32; ++address) {
+      TestGuest guest;
+      guest.hart.x[kS0] = address;
+      Assembler code(guest.kCode);
+      const bool loads = instruction_row(opcode).format == Format::kLoad;
+      if (loads) {
+        code.load(opcode, kA0, kS0);
+      } else {
+        code.store(opcode, kA0, kS0);
+      }
+      guest.put(code);
+      guest.run(1);
+      EXPECT_EQ(guest.hart.scause, cause(loads ? Cause::kLoadAccess : Cause::kStoreAccess));
+      EXPECT_EQ(guest.hart.stval, address);
+    }
+  }
+}
+
 // `broken`: which of two neighbouring pages cannot be reached.
 void two_pages(TestGuest& g, int broken) {
   PageTables tables(g.memory, g.kTables);
