@@ -13,6 +13,7 @@
 #include "config/load.h"
 #include "config/render.h"
 #include "config/values.h"
+#include "base/bytes.h"
 #include "io/posix/host_clock.h"
 #include "io/posix/host_files.h"
 #include "io/posix/subprocess.h"

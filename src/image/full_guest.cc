@@ -43,7 +43,8 @@ constexpr const char* kBinfmtDirectory = "/proc/sys/fs/binfmt_misc";
 // Flag F: the interpreter is opened now, so it is found inside a chroot, too.
 constexpr std::string_view kBinfmtEntry =
     R"(:qemu-riscv64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xf3\x00)"
-    R"(:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:{program}:F)";
+    R"(:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff)"
+    R"(:{program}:F)";
 
 bool riscv_programs_run() {
   std::error_code error;

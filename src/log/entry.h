@@ -6,8 +6,7 @@
 // Invariants
 //   1. Steps never decrease along a log.
 //   2. A Horizon at H says: every entry before step H precedes this one. A consumer runs the
-//   machine
-//      while step < H and no further.
+//      machine while step < H and no further.
 //   3. A machine that waits (WFI) at step S goes on only by entries at S.
 //
 // Values, immutable once appended. Owner: whoever holds them. Format: docs/formats/log.md.
@@ -85,7 +84,7 @@ struct Control {
   bool operator==(const Control&) const = default;
 };
 
-// The digest of the machine's state at this step (machine/digest.h).
+// The digest of the machine's state at this step (Machine::digest).
 struct Digest {
   Hash128 value;
   bool operator==(const Digest&) const = default;

@@ -44,9 +44,9 @@ struct LogCursor {
   bool operator==(const LogCursor&) const = default;
 };
 
-// The cursor before the first frame of a run. `board` is the hash of the board description, `run` a
-// number that no other run of the VM has (drawn at random), so that frames of another VM or of
-// another run do not chain.
+// The cursor before the first frame of a run. `board` is a hash of the board, `run` a number that
+// no other run of the VM has (its epoch), so that frames of another VM or of another run do not
+// chain.
 LogCursor start_of_run(Hash128 board, uint64_t run);
 
 }  // namespace lockstep::log

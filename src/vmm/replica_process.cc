@@ -16,6 +16,7 @@ namespace lockstep::vmm {
 namespace {
 
 constexpr std::string_view kBuildVersion = LOCKSTEP_VERSION;
+constexpr uint64_t kMaxBackupBufferBytes = uint64_t{32} << 20;  // frames held, not yet replayed
 constexpr uint64_t kNsPerMs = 1'000'000;
 // After the end: the last words to the peer leave, and who polls the status sees the end.
 constexpr uint64_t kLingerNs = 200 * kNsPerMs;
@@ -33,6 +34,7 @@ replication::Options core_options(const ReplicaSettings& settings, Hash128 finge
   options.guest_ticks_per_ms = riscv::kTicksPerSecond / 1'000;
   options.target_lag_ms = protection.target_lag_ms;
   options.max_unacknowledged_bytes = protection.max_unacknowledged;
+  options.max_backup_buffer_bytes = kMaxBackupBufferBytes;
   return options;
 }
 

@@ -13,6 +13,9 @@
 namespace lockstep::vmm {
 namespace {
 
+// So much that the primary stops by itself first (max_backup_buffer_bytes): a full queue would keep
+// heartbeats waiting, too.
+constexpr log::EntryQueueLimits kReplayQueueLimits{4 << 20, size_t{512} << 20};
 constexpr double kSleepAtLeastNs = 1'000'000;  // shorter pauses cost more than they save
 
 }  // namespace
@@ -25,7 +28,7 @@ Vcpu::Vcpu(std::vector<std::unique_ptr<io::Disk>> disks, Setup setup,
                diagnose(Severity::kError, "a disk request failed: {}", problem);
              }),
       setup_(std::move(setup)),
-      replay_queue_(log::EntryQueueLimits{}) {
+      replay_queue_(kReplayQueueLimits, setup_.replay_space) {
 }
 
 Vcpu::~Vcpu() = default;
