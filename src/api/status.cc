@@ -117,6 +117,8 @@ void visit_fields(auto&& fields, IsA<ReplicaStatus> auto& status) {
   fields("heartbeat_age_ms", status.heartbeat_age_ms);
   fields("lag_ms", status.lag_ms);
   fields("unacknowledged_bytes", status.unacknowledged_bytes);
+  fields("channel_sent_bytes", status.channel_sent_bytes);
+  fields("channel_received_bytes", status.channel_received_bytes);
   fields("hold_time_p50_us", status.hold_time_p50_us);
   fields("hold_time_p99_us", status.hold_time_p99_us);
   fields("throttle_permille", status.throttle_permille);

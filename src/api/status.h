@@ -72,6 +72,9 @@ struct ReplicaStatus {
   double heartbeat_age_ms = 0;  // since the peer's last sign of life; 0 without a peer
   double lag_ms = 0;            // how far the backup is behind
   uint64_t unacknowledged_bytes = 0;
+  // On the logging channel since the process started: frames, acknowledgements and heartbeats.
+  uint64_t channel_sent_bytes = 0;
+  uint64_t channel_received_bytes = 0;
   double hold_time_p50_us = 0;  // how long outputs waited in the gate
   double hold_time_p99_us = 0;
   uint32_t throttle_permille = 0;           // how much the primary is slowed

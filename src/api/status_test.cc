@@ -23,6 +23,8 @@ ReplicaStatus example() {
   status.heartbeat_age_ms = 4.25;
   status.lag_ms = 1.5;
   status.unacknowledged_bytes = 65536;
+  status.channel_sent_bytes = 1234567;
+  status.channel_received_bytes = 7654;
   status.hold_time_p50_us = 80;
   status.hold_time_p99_us = 950.5;
   status.throttle_permille = 20;

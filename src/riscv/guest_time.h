@@ -41,6 +41,14 @@ class GuestTime {
     return anchor_step_ + static_cast<uint64_t>(steps);
   }
 
+  // at(step) >= ticks, without a division, and also where at() would not fit 64 bits.
+  bool has_reached(GuestTicks ticks, Step step) const {
+    __extension__ using Wide = unsigned __int128;
+    if (ticks <= anchor_ticks_) return true;
+    const Wide passed = static_cast<Wide>(step - anchor_step_) * rate_q32_;
+    return (passed >> 32) >= ticks - anchor_ticks_;
+  }
+
   void set_anchor(Step step, GuestTicks ticks, uint64_t rate_q32) {
     CHECK(step >= anchor_step_ && ticks >= at(step));
     CHECK(rate_q32 >= kMinRateQ32 && rate_q32 <= kMaxRateQ32);

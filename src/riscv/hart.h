@@ -67,9 +67,11 @@ struct Hart {
   bool interrupts_enabled() const {
     return privilege == Privilege::kUser || (sstatus & kStatusSie) != 0;
   }
-  // The next step at which the timer changes sip by itself: run no further without looking.
-  Step timer_deadline() const {
-    return timer_interrupt() ? Step(~uint64_t{0}) : time.first_step_at(stimecmp);
+  // The step at which the timer changes sip by itself, if that is before `target`, else `target`:
+  // run no further without looking.
+  Step timer_limit(Step target) const {
+    if (timer_interrupt() || !time.has_reached(stimecmp, target)) return target;
+    return time.first_step_at(stimecmp);
   }
 
   // Enters the trap handler and counts the trap; the engine counts the step.

@@ -54,6 +54,7 @@ void Channel::adopt(posix::Fd fd) {
 }
 
 void Channel::on_message(ConnectionId id, ByteView bytes) {
+  traffic_.received_bytes += posix::kMessageLengthBytes + bytes.size();
   if (connections_.at(id).closing) return;
   Result<replication::Message> message = replication::decode(bytes);
   if (!message) return callbacks_.on_event(replication::MalformedMessage{id, message.error()});
@@ -72,7 +73,10 @@ void Channel::send(ConnectionId id, const replication::Message& message) {
   const auto connection = connections_.find(id);
   if (connection == connections_.end() || connection->second.closing) return;
   const Bytes bytes = replication::encode(message);
-  if (connection->second.socket->send(bytes)) return;
+  if (connection->second.socket->send(bytes)) {
+    traffic_.sent_bytes += posix::kMessageLengthBytes + bytes.size();
+    return;
+  }
   // Not from inside the core's step: it must finish before it hears of this.
   loop_.post([this, id] { drop(id, "it does not read what is sent to it"); });
 }

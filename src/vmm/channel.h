@@ -38,6 +38,13 @@ class Channel {
   void send(replication::ConnectionId connection, const replication::Message& message);
   // What was sent before leaves first.
   void close(replication::ConnectionId connection, const std::string& reason);
+  struct Traffic {
+    uint64_t sent_bytes = 0;
+    uint64_t received_bytes = 0;
+  };
+  // Of all connections so far, as on the socket.
+  const Traffic& traffic() const { return traffic_; }
+
   // Back pressure: the messages of every connection wait in the kernel.
   void pause_reading();
   void resume_reading();
@@ -63,6 +70,7 @@ class Channel {
   std::optional<posix::EventLoop::TimerId> retry_;
   std::map<replication::ConnectionId, Connection> connections_;
   replication::ConnectionId next_id_{1};
+  Traffic traffic_;
 };
 
 }  // namespace lockstep::vmm

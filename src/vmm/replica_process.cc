@@ -186,6 +186,7 @@ void ReplicaProcess::tick() {
     last_sign_of_peer_ = HostTime(now.value - view.heartbeat_age_ns);
   }
   status_.update(view, *vcpu_, now);
+  status_.set_channel_traffic(channel_->traffic());
   const uint64_t interval_ns = settings_.config.protection.heartbeat_ms * kNsPerMs;
   loop_.at(now + interval_ns, [this] { tick(); });
 }

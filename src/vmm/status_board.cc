@@ -99,6 +99,12 @@ void StatusBoard::update_rates(const Sample& now) {
   samples_.push_back(now);
 }
 
+void StatusBoard::set_channel_traffic(const Channel::Traffic& traffic) {
+  const std::lock_guard lock(mutex_);
+  status_.channel_sent_bytes = traffic.sent_bytes;
+  status_.channel_received_bytes = traffic.received_bytes;
+}
+
 void StatusBoard::add_event(std::string kind, std::string text) {
   const std::lock_guard lock(mutex_);
   if (events_.size() >= kMaxEvents) events_.pop_front();

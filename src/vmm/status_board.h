@@ -12,6 +12,7 @@
 #include "base/types.h"
 #include "log/statistics.h"
 #include "replication/view.h"
+#include "vmm/channel.h"
 #include "vmm/vcpu.h"
 
 namespace lockstep::vmm {
@@ -23,6 +24,7 @@ class StatusBoard {
   StatusBoard(std::string vm, std::string node);
 
   void update(const replication::View& view, const Vcpu& vcpu, HostTime now);
+  void set_channel_traffic(const Channel::Traffic& traffic);
   void add_event(std::string kind, std::string text);
   void add_failover(double blackout_ms, std::string reason);
   void set_divergence(std::string report);

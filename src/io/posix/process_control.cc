@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <spawn.h>
+#include <sstream>
 #include <string_view>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,6 +48,28 @@ bool process_runs(ProcessId process, const std::string& program_name, const std:
   if (arguments.empty()) return false;
   if (std::filesystem::path(arguments[0]).filename() != program_name) return false;
   return std::find(arguments.begin() + 1, arguments.end(), argument) != arguments.end();
+}
+
+Result<std::chrono::nanoseconds> process_cpu_time(ProcessId process) {
+  const Result<std::string> stat = read_small_file(fmt::format("/proc/{}/stat", process.value));
+  if (!stat) {
+    return fail(ErrorCode::kNotFound, "there is no process", std::to_string(process.value));
+  }
+  // "pid (name) state …": the name may hold anything, even ')'. utime and stime are fields 14 and
+  // 15 of all, the state is the third.
+  constexpr int kFieldsBeforeTimes = 11;
+  std::istringstream fields(stat->substr(std::min(stat->rfind(')') + 1, stat->size())));
+  std::string skipped;
+  for (int i = 0; i < kFieldsBeforeTimes; ++i) fields >> skipped;
+  uint64_t user_ticks = 0;
+  uint64_t system_ticks = 0;
+  if (!(fields >> user_ticks >> system_ticks)) {
+    return fail(ErrorCode::kSystem, "cannot read the processor time of process",
+                std::to_string(process.value));
+  }
+  const auto ticks_per_second = static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
+  constexpr uint64_t kNsPerSecond = 1'000'000'000;
+  return std::chrono::nanoseconds((user_ticks + system_ticks) * (kNsPerSecond / ticks_per_second));
 }
 
 Status end_process(ProcessId process, EndSignal signal) {

@@ -4,6 +4,7 @@
 // Thread-safe: nothing here is shared.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,6 +17,10 @@ namespace lockstep::posix {
 
 // True when the process runs a program of this file name with `argument` among its arguments.
 bool process_runs(ProcessId process, const std::string& program_name, const std::string& argument);
+
+// Of all its threads, in user and kernel mode, since it started. Resolution: the kernel's clock
+// tick, 10 ms. kNotFound when there is no such process. Source: proc(5), /proc/PID/stat.
+Result<std::chrono::nanoseconds> process_cpu_time(ProcessId process);
 
 enum class EndSignal : uint8_t { kTerminate, kKill };
 

@@ -36,6 +36,31 @@ TEST(ProcessControl, KnowsAProcessByProgramAndArgument) {
   EXPECT_TRUE(end_process(*sleeper, EndSignal::kKill)) << "ending what has ended is no error";
 }
 
+TEST(ProcessControl, ProcessorTimeGrowsWithWork) {
+  const auto before = process_cpu_time(this_process());
+  ASSERT_TRUE(before) << before.error().text();
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  auto after = before;
+  while (after && *after - *before < std::chrono::milliseconds(30) &&
+         std::chrono::steady_clock::now() < end) {
+    after = process_cpu_time(this_process());
+  }
+  ASSERT_TRUE(after);
+  EXPECT_GE(*after - *before, std::chrono::milliseconds(30));
+  EXPECT_LT(*after, std::chrono::hours(1));
+}
+
+TEST(ProcessControl, ASleeperTakesNoProcessorTime) {
+  const Result<ProcessId> sleeper = spawn_daemon({"sleep", "300.75"}, "/dev/null");
+  ASSERT_TRUE(sleeper);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const auto time = process_cpu_time(*sleeper);
+  EXPECT_TRUE(time && *time <= std::chrono::milliseconds(20));
+  EXPECT_TRUE(end_process(*sleeper, EndSignal::kKill));
+  EXPECT_TRUE(gone_within_seconds(*sleeper, 10));
+  EXPECT_EQ(process_cpu_time(*sleeper).error().code, ErrorCode::kNotFound);
+}
+
 int wait_for(ChildProcess& child) {
   for (int i = 0; i < 1000; ++i) {
     if (const std::optional<int> code = child.exit_code()) return *code;

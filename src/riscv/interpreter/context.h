@@ -111,7 +111,7 @@ struct Context final : WriteObserver {
   static const Op* across_pages(Context& context, const Op* op, uint64_t* x);
 
  private:
-  CodePage* code_page(uint64_t physical_page);
+  CodePage* make_code_page(uint64_t physical_page);
   void retire(uint64_t physical_page);
   Outcome load_split(const Op* op, uint64_t address, unsigned size, uint64_t& value);
   Outcome store_split(const Op* op, uint64_t address, unsigned size, uint64_t value);

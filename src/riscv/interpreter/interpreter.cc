@@ -1,7 +1,5 @@
 #include "riscv/interpreter/interpreter.h"
 
-#include <algorithm>
-
 #include "riscv/interpreter/context.h"
 
 namespace lockstep::riscv {
@@ -28,7 +26,7 @@ void Interpreter::run_until(Step target) {
       context.select_bank();
       continue;
     }
-    context.limit = std::min(target, hart.timer_deadline());
+    context.limit = hart.timer_limit(target);
     context.left = context.limit - hart.step;
     context.execute();
     hart.step = context.limit - context.left;
