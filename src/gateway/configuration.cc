@@ -103,7 +103,7 @@ UserNetworkSettings read_nic(ObjectReader reader, const std::string& vm) {
   settings.host_name = vm;
   settings.nic = reader.device("nic", kMaxNics);
   settings.restricted = reader.boolean("restrict", false);
-  settings.host_loopback = reader.boolean("host_loopback", false);
+  settings.host_loopback = reader.boolean("host_loopback", true);
   for (const json& text : reader.array("forward", kMaxForwards)) {
     if (!text.is_string()) {
       reader.reject("has a \"forward\" that is not an array of texts");

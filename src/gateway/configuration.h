@@ -7,7 +7,7 @@
 //     "consoles": [{"port": 0, "socket": "/run/redis/console.sock", "log":
 //     "/run/redis/console.log"}], "nics": [{"nic": 0, "forward": ["tcp:127.0.0.1:6379:6379"],
 //     "restrict": false,
-//               "host_loopback": false}]
+//               "host_loopback": true}]
 //   }
 //
 // "log", "forward", "restrict", "host_loopback", "consoles" and "nics" may be absent. An unknown

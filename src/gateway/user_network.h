@@ -42,7 +42,7 @@ struct UserNetworkSettings {
   DeviceIndex nic;
   std::vector<Forward> forwards;
   bool restricted = false;    // the guest reaches nothing but what forwards lead to it
-  bool host_loopback = false;  // the guest reaches the host's 127.0.0.1 as 10.0.N.2
+  bool host_loopback = true;  // the guest reaches the host's 127.0.0.1 as 10.0.N.2
   std::string host_name;      // of the guest, for DHCP
 };
 
