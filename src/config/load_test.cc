@@ -99,7 +99,7 @@ TEST(VmConfig, ReportsEveryProblemInTheOrderOfTheFile) {
   EXPECT_EQ(problems_of("memory = \"1M\"\nkernel = 7\n[[disk]]\nshared = \"no\"\n"
                         "[protection]\nbackups = 9\nheart = 1\n"),
             "/vms/vm.toml:1:1: name: is missing (name, at most 63 letters, digits, `.`, `_`, `-`)\n"
-            "/vms/vm.toml:1:10: memory: must be 32M to 64G, not 1M\n"
+            "/vms/vm.toml:1:10: memory: must be 64M to 64G, not 1M\n"
             "/vms/vm.toml:2:10: kernel: must be a text in quotes, not an integer\n"
             "/vms/vm.toml:3:1: disk[0].path: is missing (path or NBD address)\n"
             "/vms/vm.toml:4:10: disk[0].shared: must be true or false, not a text\n"
@@ -124,8 +124,8 @@ INSTANTIATE_TEST_SUITE_P(
     Kinds, VmConfigValues,
     testing::Values(
         BadValue{"memory = 1.5\n", "3:10: memory: must be a size such as \"512M\", not a fraction"},
-        BadValue{"memory = \"33555433\"\n",
-                 "3:10: memory: must be a multiple of 1M; 33555433 is not"},
+        BadValue{"memory = \"67109889\"\n",
+                 "3:10: memory: must be a multiple of 1M; 67109889 is not"},
         BadValue{"memory = \"1Q\"\n",
                  "3:10: memory: must be a size such as \"512M\" (K, M, G or T, powers of 1024); "
                  "\"1Q\" is not"},

@@ -1,58 +1,91 @@
 #include "riscv/guest_time.h"
 
 #include <gtest/gtest.h>
+#include <random>
 
 #include "riscv/hart.h"
 
 namespace lockstep::riscv {
 namespace {
 
-constexpr Step kAnchor{1000};
-constexpr GuestTicks kAnchorTicks{5000};
+constexpr uint64_t kOneTickPerStep = uint64_t{1} << 32;
 constexpr Step kNever{~uint64_t{0}};
 
-GuestTime time_at_rate(uint64_t rate_q32) {
+TEST(GuestTime, IsAnchorPlusStepsTimesRate) {
   GuestTime time;
-  time.set_anchor(kAnchor, kAnchorTicks, rate_q32);
-  return time;
+  time.set_anchor(Step(100), GuestTicks(1'000), kOneTickPerStep / 4);
+  EXPECT_EQ(time.at(Step(100)), GuestTicks(1'000));
+  EXPECT_EQ(time.at(Step(103)), GuestTicks(1'000));
+  EXPECT_EQ(time.at(Step(104)), GuestTicks(1'001));
+  EXPECT_EQ(time.at(Step(100 + 4'000)), GuestTicks(2'000));
 }
 
-// first_step_at and has_reached are two inversions of at(): each is checked against it.
-TEST(GuestTime, InversionsAgreeWithAt) {
-  for (const uint64_t rate :
-       {kMinRateQ32, uint64_t{3}, (uint64_t{1} << 32) / 20, (uint64_t{1} << 32) + 1, kMaxRateQ32}) {
-    const GuestTime time = time_at_rate(rate);
-    for (const uint64_t ahead : {0u, 1u, 2u, 63u, 64u, 65u, 1000u}) {
-      const GuestTicks ticks = kAnchorTicks + ahead;
-      const Step first = time.first_step_at(ticks);
-      EXPECT_GE(time.at(first), ticks) << rate << ' ' << ahead;
-      EXPECT_TRUE(time.has_reached(ticks, first)) << rate << ' ' << ahead;
-      if (first == kAnchor) continue;
-      EXPECT_LT(time.at(first - 1), ticks) << rate << ' ' << ahead;
-      EXPECT_FALSE(time.has_reached(ticks, first - 1)) << rate << ' ' << ahead;
+TEST(GuestTime, TheProductOfStepsAndRateDoesNotOverflow) {
+  GuestTime time;
+  time.set_anchor(Step(0), GuestTicks(0), kMaxRateQ32);
+  EXPECT_EQ(time.at(Step(uint64_t{1} << 50)), GuestTicks(uint64_t{1} << 56));
+}
+
+// The definition of first_step_at, over anchors and rates of every size.
+TEST(GuestTime, FirstStepAtIsTheFirst) {
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 20'000; ++i) {
+    GuestTime time;
+    const Step anchor(random() >> (24 + random() % 40));
+    const GuestTicks ticks = time.at(anchor) + (random() >> (24 + random() % 40));
+    const uint64_t rate = std::max(kMinRateQ32, random() % kMaxRateQ32 >> random() % 38);
+    time.set_anchor(anchor, ticks, rate);
+    const GuestTicks wanted = ticks + (random() >> (30 + random() % 34));
+    const Step first = time.first_step_at(wanted);
+    if (first == kNever) continue;
+    ASSERT_GE(time.at(first), wanted);
+    if (first > anchor) {
+      ASSERT_LT(time.at(first - 1), wanted);
     }
   }
 }
 
-TEST(GuestTime, HasReachedHoldsWhereTimeWouldNotFit) {
-  const GuestTime time = time_at_rate(kMaxRateQ32);
-  EXPECT_TRUE(time.has_reached(GuestTicks(~uint64_t{0}), kNever));
-  EXPECT_FALSE(time.has_reached(GuestTicks(~uint64_t{0}), kAnchor + 1000));
+TEST(GuestTime, TicksBeforeTheAnchorAreReachedThere) {
+  GuestTime time;
+  time.set_anchor(Step(10), GuestTicks(500), kOneTickPerStep);
+  EXPECT_EQ(time.first_step_at(GuestTicks(0)), Step(10));
+  EXPECT_EQ(time.first_step_at(GuestTicks(500)), Step(10));
+  EXPECT_EQ(time.first_step_at(GuestTicks(501)), Step(11));
 }
 
-TEST(Hart, RunsToTheTimerAndNoFurther) {
+TEST(GuestTime, StepsBeyondTheEndSaturate) {
+  GuestTime time;
+  time.set_anchor(Step(5), GuestTicks(0), kMinRateQ32);
+  EXPECT_EQ(time.first_step_at(GuestTicks(~uint64_t{0})), kNever);
+}
+
+TEST(GuestTime, KeepsGoingAcrossANewAnchorAtTheSameTime) {
+  GuestTime time;
+  time.set_anchor(Step(0), GuestTicks(0), kOneTickPerStep);
+  time.set_anchor(Step(50), time.at(Step(50)), kOneTickPerStep * 2);
+  EXPECT_EQ(time.at(Step(50)), GuestTicks(50));
+  EXPECT_EQ(time.at(Step(60)), GuestTicks(70));
+}
+
+TEST(GuestTimeDeathTest, AnAnchorThatTakesTimeBackIsABug) {
+  GuestTime time;
+  time.set_anchor(Step(10), GuestTicks(100), kOneTickPerStep);
+  EXPECT_DEATH(time.set_anchor(Step(20), GuestTicks(109), kOneTickPerStep), "");
+  EXPECT_DEATH(time.set_anchor(Step(9), GuestTicks(200), kOneTickPerStep), "");
+  EXPECT_DEATH(time.set_anchor(Step(20), GuestTicks(200), 0), "");
+  EXPECT_DEATH(time.set_anchor(Step(20), GuestTicks(200), kMaxRateQ32 + 1), "");
+}
+
+TEST(TimerInterrupt, IsPendingFromTheFirstStepAtWhichTimeReachesStimecmp) {
   Hart hart;
-  hart.step = kAnchor;
-  hart.time = time_at_rate(uint64_t{1} << 31);  // a tick every two steps
-  EXPECT_EQ(hart.timer_limit(kAnchor + 50), kAnchor + 50) << "the timer is off";
-  hart.stimecmp = kAnchorTicks + 10;
-  EXPECT_EQ(hart.timer_limit(kAnchor + 50), kAnchor + 20);
-  EXPECT_EQ(hart.timer_limit(kAnchor + 20), kAnchor + 20);
-  EXPECT_EQ(hart.timer_limit(kAnchor + 19), kAnchor + 19);
-  EXPECT_EQ(hart.timer_limit(kNever), kAnchor + 20);
-  hart.step = kAnchor + 20;
+  hart.time.set_anchor(Step(0), GuestTicks(0), kOneTickPerStep / 3);
+  hart.stimecmp = GuestTicks(7);
+  const Step deadline = hart.time.first_step_at(hart.stimecmp);
+  hart.step = deadline - 1;
+  EXPECT_FALSE(hart.timer_interrupt());
+  hart.step = deadline;
   EXPECT_TRUE(hart.timer_interrupt());
-  EXPECT_EQ(hart.timer_limit(kAnchor + 50), kAnchor + 50) << "it has fired; nothing more comes";
+  EXPECT_EQ(hart.pending(), kTimerInterrupt);
 }
 
 }  // namespace

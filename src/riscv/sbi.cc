@@ -116,6 +116,7 @@ Sbi::Answer Sbi::inter_processor_interrupt(Hart& hart, uint64_t function) const 
 Sbi::Answer Sbi::hart_state(Hart& hart, uint64_t function) const {
   constexpr uint64_t kStarted = 0;
   constexpr uint64_t kDefaultRetentiveSuspend = 0;
+  constexpr uint64_t kDefaultNonRetentiveSuspend = 0x80000000;
   switch (function) {
     case 0:
       return {hart.x[kA0] == 0 ? Code::kAlreadyAvailable : Code::kInvalidParameter, 0};
@@ -125,7 +126,8 @@ Sbi::Answer Sbi::hart_state(Hart& hart, uint64_t function) const {
       if (hart.x[kA0] != 0) return {Code::kInvalidParameter, 0};
       return {Code::kSuccess, kStarted};
     case 3:
-      if (hart.x[kA0] != kDefaultRetentiveSuspend) return {Code::kNotSupported, 0};
+      if (hart.x[kA0] == kDefaultNonRetentiveSuspend) return {Code::kNotSupported, 0};
+      if (hart.x[kA0] != kDefaultRetentiveSuspend) return {Code::kInvalidParameter, 0};
       hart.waiting = true;
       return {};
     default:

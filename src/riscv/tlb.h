@@ -13,7 +13,10 @@
 
 namespace lockstep::riscv {
 
-inline constexpr uint64_t kInvalidTag = 1;  // a tag has its low 12 bits clear
+// No masked address equals it: a compare looks at the page number and at the low bits that an
+// aligned access of up to 8 bytes has clear, and this bit lies between them.
+inline constexpr uint64_t kInvalidTag = 8;
+static_assert(kInvalidTag >= sizeof(uint64_t) && kInvalidTag < kPageSize);
 
 inline constexpr size_t kDataEntries = 512;  // indexed by the low bits of the virtual page number,
                                              // so that a leaf PTE's index in its page is the entry

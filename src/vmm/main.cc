@@ -45,6 +45,7 @@ void add_options(CLI::App& app, CommandLine& line) {
   app.add_option("--replay", line.replay, "replay this recording instead");
   app.add_option("--plant-unlogged-input", line.plant_unlogged_input,
                  "for tests: from this step on, one input is not logged")
+      ->envname("LOCKSTEP_PLANT_UNLOGGED_INPUT")
       ->group("");
 }
 

@@ -12,12 +12,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from pathlib import Path
 
 GUEST_READY_TIMEOUT_S = 300
-REPLY_TIMEOUT_S = 30
+REPLY_TIMEOUT_S = 20
 COUNTER_KEY = b"lockstep-demo"
 
 
@@ -152,25 +153,24 @@ def connect_when_ready(port):
 
 
 class Counter:
-    """Increments as fast as the replies come, and keeps each reply's latency."""
+    """Increments as fast as the replies come, and keeps when each reply came and how long it took."""
 
     def __init__(self, connection):
         self.connection = connection
         self.value = 0
-        self.latencies_s = []
+        self.replies = []  # (when it came, latency), in seconds
 
     def reset(self):
         if self.connection.command(b"SET", COUNTER_KEY, b"0") != b"+OK":
             raise DemoFailure("Redis refused to set the counter to 0")
 
     def run_for(self, seconds):
-        end = time.monotonic() + seconds
-        latencies = []
         before = time.monotonic()
+        end = before + seconds
         while before < end:
             reply = self.connection.command(b"INCR", COUNTER_KEY)
             after = time.monotonic()
-            latencies.append(after - before)
+            self.replies.append((after, after - before))
             before = after
             if reply != b":%d" % (self.value + 1):
                 raise DemoFailure(
@@ -178,8 +178,29 @@ class Counter:
                     f"instead of ':{self.value + 1}': an acknowledged increment is lost or repeated"
                 )
             self.value += 1
-        self.latencies_s += latencies
-        return latencies
+
+
+class Assassin(threading.Thread):
+    """Kills the primary while the client counts, so that requests are on their way."""
+
+    def __init__(self, lockstep, vm, delay_s):
+        super().__init__()
+        self.lockstep, self.vm, self.delay_s = lockstep, vm, delay_s
+        self.victim, self.killed_at, self.failure = None, None, None
+
+    def run(self):
+        time.sleep(self.delay_s)
+        try:
+            status = self.lockstep.status(self.vm)
+            if status["state"] != "protected":
+                raise DemoFailure(f"the VM is {status['state']}, not protected: {status['reason']}")
+            self.victim = primary_of(status)
+            self.killed_at = time.monotonic()
+            os.kill(self.victim["pid"], signal.SIGKILL)
+            say(f"  killed the primary, node {self.victim['node']}, pid {self.victim['pid']}, "
+                "with SIGKILL")
+        except (DemoFailure, OSError) as error:
+            self.failure = error
 
 
 def describe(latencies_s):
@@ -199,6 +220,23 @@ def primary_of(status):
     raise DemoFailure(f"no live primary in the status: {json.dumps(status)}")
 
 
+def count_across_a_kill(lockstep, vm, counter, seconds):
+    """The latencies before and after the kill; the request that was on its way counts as after."""
+    assassin = Assassin(lockstep, vm, seconds)
+    assassin.start()
+    try:
+        counter.run_for(2 * seconds)
+    finally:
+        assassin.join()
+    if assassin.failure is not None:
+        raise DemoFailure(f"did not kill the primary: {assassin.failure}")
+    before = [latency for when, latency in counter.replies if when < assassin.killed_at]
+    after = [latency for when, latency in counter.replies if when >= assassin.killed_at]
+    if not after:
+        raise DemoFailure("no increment was acknowledged after the primary was killed")
+    return assassin.victim, before, after
+
+
 def demonstrate(lockstep, configuration, vm, port, seconds):
     lockstep.run("up", str(configuration))
     primary = primary_of(lockstep.status(vm))
@@ -208,16 +246,10 @@ def demonstrate(lockstep, configuration, vm, port, seconds):
     connection = connect_when_ready(port)
     counter = Counter(connection)
     counter.reset()
-    say(f"One TCP connection to 127.0.0.1:{port}; counting for {seconds:g} s ...")
-    say("  before:   " + describe(counter.run_for(seconds)))
-
-    victim = primary_of(lockstep.status(vm))
-    os.kill(victim["pid"], signal.SIGKILL)
-    say(f"Killed the primary (pid {victim['pid']}) with SIGKILL after reply {counter.value}.")
-    after = counter.run_for(seconds)
-    if not after:
-        raise DemoFailure("no increment was acknowledged after the primary was killed")
-    say("  after:    " + describe(after))
+    say(f"One TCP connection to 127.0.0.1:{port}; counting for {2 * seconds:g} s ...")
+    victim, before, after = count_across_a_kill(lockstep, vm, counter, seconds)
+    say("  before the kill: " + describe(before))
+    say("  after the kill:  " + describe(after))
 
     stored = connection.command(b"INCRBY", COUNTER_KEY, b"0")
     if stored != b":%d" % counter.value:
@@ -229,7 +261,7 @@ def demonstrate(lockstep, configuration, vm, port, seconds):
     say("")
     say("Summary")
     say(f"  increments acknowledged   {counter.value}, none lost, none repeated, one connection")
-    say(f"  longest pause             {max(after) * 1e3:.0f} ms (the failover)")
+    say(f"  longest pause             {max(after) * 1e3:.0f} ms, over the failover")
     say(f"  live now                  node {survivor['node']}, pid {survivor['pid']}, "
         f"state {survivor['state']}: {survivor['reason']}")
 
@@ -260,6 +292,9 @@ def main():
         configuration, vm = prepare(guest, work, port)
         try:
             demonstrate(lockstep, configuration, vm, port, arguments.seconds)
+        except (DemoFailure, OSError):
+            lockstep.run("status", vm, "--json")  # while there is something to see
+            raise
         finally:
             if (work / "state" / vm).exists():
                 lockstep.run("down", vm, "--force")

@@ -108,18 +108,18 @@ class Vm:
 
     def replica(self, node):
         for replica in self.status()["replicas"]:
-            if replica["status"]["node"] == node:
+            if replica["node"] == node:
                 return replica
         raise Failure(f"the status has no replica {node}")
 
     def pid_of(self, node):
-        pid = self.replica(node)["status"]["pid"]
+        pid = self.replica(node)["pid"]
         self.pids.add(pid)
         return pid
 
     def gateway(self):
         details = self.status()["gateway"]["details"]
-        return details if isinstance(details, dict) else json.loads(details)
+        return details
 
     def port(self):
         return int(self.gateway()["nics"][0]["forward"][0].split(":")[2])
@@ -131,8 +131,8 @@ class Vm:
         deadline = time.monotonic() + timeout_s
         while True:
             replica = self.replica(node)
-            if replica["alive"] and replica["status"]["state"] == wanted:
-                return replica["status"]
+            if replica["alive"] and replica["state"] == wanted:
+                return replica
             if time.monotonic() > deadline:
                 raise Failure(f"replica {node} is not {wanted} after {timeout_s} s: "
                               f"{replica['status']['state']}, {replica['status']['reason']}")

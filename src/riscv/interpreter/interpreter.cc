@@ -30,6 +30,8 @@ void Interpreter::run_until(Step target) {
     context.left = context.limit - hart.step;
     context.execute();
     hart.step = context.limit - context.left;
+    // Also when the target ends the run right behind a WFI: hart.h, invariant 3.
+    hart.wake_if_pending();
     context.free_retired_pages();
   }
 }
