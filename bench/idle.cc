@@ -88,7 +88,8 @@ Status Pair::write_configuration(const std::string& guest) {
   if (Status status = posix::make_directory(directory_); !status) return status;
   config->name = layout_.vm_name();
   for (config::DiskConfig& disk : config->disks) {
-    const std::string copy = fmt::format("{}/{}", directory_, fs::path(disk.path).filename());
+    const std::string copy =
+        fmt::format("{}/{}", directory_, fs::path(disk.path).filename().string());
     if (Status status = posix::copy_file_sparse(disk.path, copy); !status) return status;
     disk.path = copy;
   }

@@ -58,7 +58,13 @@ TEST(ProcessControl, ASleeperTakesNoProcessorTime) {
   EXPECT_TRUE(time && *time <= std::chrono::milliseconds(20));
   EXPECT_TRUE(end_process(*sleeper, EndSignal::kKill));
   EXPECT_TRUE(gone_within_seconds(*sleeper, 10));
-  EXPECT_EQ(process_cpu_time(*sleeper).error().code, ErrorCode::kNotFound);
+}
+
+TEST(ProcessControl, ProcessorTimeOfNobody) {
+  constexpr ProcessId kNobody{1 << 30};  // above the kernel's largest pid
+  const auto time = process_cpu_time(kNobody);
+  ASSERT_FALSE(time);
+  EXPECT_EQ(time.error().code, ErrorCode::kNotFound);
 }
 
 int wait_for(ChildProcess& child) {
