@@ -44,6 +44,7 @@ constexpr int32_t kStartOffset = 160;  // in a menu: sepc, sstatus, satp,
 constexpr int32_t kHealOffset = 184;   // then PTEs to be put right: place and value
 constexpr uint64_t kHealed = 4;
 constexpr uint64_t kExceptionOffset = 0x400;
+constexpr uint64_t kRestartOffset = 0x500;
 
 constexpr uint64_t kPlic = kDevices + 0xc00'0000;
 constexpr uint64_t kUart = kDevices + 0x1000'0000;
@@ -336,13 +337,18 @@ class ProgramMaker {
       for (uint64_t i = 0; i < kArguments; ++i, at += 8) {
         put(at, one_in(2) ? random_() : below(40));
       }
-      const uint64_t status = (one_in(2) ? kStatusSpp : 0) | (one_in(2) ? kStatusSpie : 0) |
+      const uint64_t start = code_address();
+      const uint64_t space = below(2);
+      // The first leaf table is the users'; mostly a start has the privilege that it needs.
+      const uint64_t leaf_table = (start / kMegapage & 1) ^ space;
+      const bool supervisor = one_in(8) ? one_in(2) : leaf_table == 1;
+      const uint64_t status = (supervisor ? kStatusSpp : 0) | (one_in(2) ? kStatusSpie : 0) |
                               (one_in(2) ? kStatusSum : 0) | (one_in(6) ? kStatusMxr : 0) |
                               (one_in(8) ? 0 : kStatusFs);
       at = page(kMenuPage) + (menu * kMenuBytes + kStartOffset);
-      put(at, code_address());
+      put(at, start);
       put(at + 8, status);
-      put(at + 16, satp_of(below(2)));
+      put(at + 16, satp_of(space));
       at += 24;
       for (uint64_t i = 0; i < kHealed; ++i, at += 16) {
         const GuestAddress place = i == 0 ? random_upper_place() : random_leaf_place();
@@ -390,6 +396,7 @@ class ProgramMaker {
   void make_handler() {
     Assembler code(page(kHandlerPage));
     const uint64_t exception = page(kHandlerPage).value + kExceptionOffset;
+    const uint64_t restart = page(kHandlerPage).value + kRestartOffset;
     code.csr_read(kT6, Csr::kScause);
     code.li(kT5, page(kStatePage).value);
     code.load(Opcode::kLd, kT4, kT5, 0);
@@ -418,9 +425,15 @@ class ProgramMaker {
     code.csr(Opcode::kCsrrsi, kZero, Csr::kSip, 2);
     code.branch(Opcode::kBge, kT6, kZero, exception);
     if (devices_ == ProgramDevices::kBoard) answer_uart(code);
+    // Out of loops that nothing else ends.
+    code.emit(immediate_form(Opcode::kSrli, kT2, kT4, 50));
+    code.emit(immediate_form(Opcode::kAndi, kT2, kT2, 1));
+    code.branch(Opcode::kBne, kT2, kZero, restart);
     code.op(Opcode::kSret);
     code.pad_to(exception);
-    restart(code);
+    skip_instruction(code, restart);
+    code.pad_to(restart);
+    restart_from_menu(code);
     put(code);
   }
 
@@ -435,7 +448,22 @@ class ProgramMaker {
     code.store(Opcode::kSw, kT2, kT3);
   }
 
-  void restart(Assembler& code) {
+  // Mostly an exception is passed over, and what follows runs with what there is.
+  void skip_instruction(Assembler& code, uint64_t restart) {
+    for (const Cause fetch_fault : {Cause::kFetchPage, Cause::kFetchAccess}) {
+      code.li(kT3, static_cast<uint64_t>(fetch_fault));
+      code.branch(Opcode::kBeq, kT6, kT3, restart);
+    }
+    code.emit(immediate_form(Opcode::kSrli, kT2, kT4, 45));
+    code.emit(immediate_form(Opcode::kAndi, kT2, kT2, 15));
+    code.branch(Opcode::kBeq, kT2, kZero, restart);
+    code.csr_read(kT3, Csr::kSepc);
+    code.addi(kT3, kT3, 4);
+    code.csr_write(Csr::kSepc, kT3);
+    code.op(Opcode::kSret);
+  }
+
+  void restart_from_menu(Assembler& code) {
     code.emit(immediate_form(Opcode::kSrli, kT3, kT4, 33));
     code.emit(immediate_form(Opcode::kAndi, kT3, kT3, kMenus - 1));
     code.emit(immediate_form(Opcode::kSlli, kT3, kT3, 8));
