@@ -30,10 +30,9 @@ Status Machine::Impl::apply(const log::Entry& entry) {
         } else if constexpr (std::is_same_v<Kind, log::ConsoleInput>) {
           return apply_console(entry, payload);
         } else if constexpr (std::is_same_v<Kind, log::Entropy>) {
-          entropy_.provide(payload.bytes);
-          return {};
+          return apply_entropy(entry, payload);
         } else if constexpr (std::is_same_v<Kind, log::WallClockRead>) {
-          wall_clock_known_ = true;
+          wall_clock_step_ = entry.step;
           wall_clock_ns_ = payload.nanoseconds;
           return {};
         } else if constexpr (std::is_same_v<Kind, log::Control>) {
@@ -68,7 +67,18 @@ Status Machine::Impl::apply_frame(const log::Entry& entry, const log::FrameIn& f
 
 Status Machine::Impl::apply_disk(const log::Entry& entry, const log::DiskCompletion& completion) {
   if (completion.disk.value >= disks_.size()) return refuse(entry, "there is no such disk");
-  disks_[completion.disk.value]->complete(completion);
+  devices::virtio::Block& disk = *disks_[completion.disk.value];
+  if (!disk.awaits(completion.request)) {
+    return refuse(entry, fmt::format("request {} of disk {} is not in flight", completion.request,
+                                     completion.disk.value));
+  }
+  disk.complete(completion);
+  return {};
+}
+
+Status Machine::Impl::apply_entropy(const log::Entry& entry, const log::Entropy& answer) {
+  if (!entropy_.awaits_answer()) return refuse(entry, "no entropy was asked for");
+  entropy_.provide(answer.bytes);
   return {};
 }
 

@@ -110,7 +110,6 @@ StopReason Machine::Impl::run_until(Step target) {
   while (power_ == PowerState::kOn) {
     if (hart_.step >= target) return StopReason::kReached;
     engine_.run_until(target);
-    wall_clock_known_ = false;
     if (restart_wanted_) {
       restart();
       continue;
@@ -175,7 +174,7 @@ void Machine::Impl::disk_request(devices::DiskRequest request) {
 }
 
 uint64_t Machine::Impl::read_ns() {
-  if (std::exchange(wall_clock_known_, false)) return wall_clock_ns_;
+  if (std::exchange(wall_clock_step_, std::nullopt) == hart_.step) return wall_clock_ns_;
   return outside_.wall_clock_ns(hart_.step);
 }
 

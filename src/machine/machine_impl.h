@@ -79,6 +79,7 @@ class Machine::Impl final : public riscv::Bus,
   Status apply_time(const log::Entry& entry, GuestTicks ticks, uint64_t rate_q32);
   Status apply_frame(const log::Entry& entry, const log::FrameIn& frame);
   Status apply_disk(const log::Entry& entry, const log::DiskCompletion& completion);
+  Status apply_entropy(const log::Entry& entry, const log::Entropy& answer);
   Status apply_console(const log::Entry& entry, const log::ConsoleInput& input);
   Status apply_control(const log::Entry& entry, log::ControlOperation operation);
   Status apply_digest(const log::Entry& entry, const log::Digest& expected);
@@ -113,8 +114,8 @@ class Machine::Impl final : public riscv::Bus,
   std::array<uint64_t, kConsolePorts> console_bytes_{};
   std::vector<uint64_t> frames_sent_;
   uint64_t inputs_applied_ = 0;
-  // A WallClockRead that was applied at this step and not yet read.
-  bool wall_clock_known_ = false;
+  // A WallClockRead that was applied and not yet read: for the instruction at its step only.
+  std::optional<Step> wall_clock_step_;
   uint64_t wall_clock_ns_ = 0;
 };
 

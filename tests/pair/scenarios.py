@@ -94,7 +94,7 @@ def arbiter_gone(vm):
 
 
 def operator_failover(vm):
-    """`lockstep failover`: the backup takes over, the old primary halts, the client notices little."""
+    """`lockstep failover`: the backup takes over, the old primary halts, the client goes on."""
     vm.up()
     counter = Counter(connect_when_ready(vm))
     counter.start()

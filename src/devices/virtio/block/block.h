@@ -70,6 +70,11 @@ class Block : public Model {
   // log, or from the replica's own disk (M14); data of another length is an I/O error.
   void complete(const log::DiskCompletion& completion);
 
+  // Whether a completion of this number is owed: the request was submitted and is not yet complete.
+  bool awaits(uint64_t request) const {
+    return outstanding_.contains(request) || abandoned_.contains(request);
+  }
+
   // The requests in flight, oldest first, as they were submitted: to be issued again by a replica
   // that goes live. A write's data is taken from the guest's buffer as it is now (the driver must
   // leave it alone until the request is done). An abandoned request is listed as a flush: only that

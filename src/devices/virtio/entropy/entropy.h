@@ -38,6 +38,8 @@ class Entropy : public Model {
   void reset() override;
   void visit_state(StateVisitor& visitor) override;
 
+  // Whether a request is without its answer.
+  bool awaits_answer() const { return abandoned_ != 0 || !outstanding_.empty(); }
   // Answers the oldest request: applies a log::Entropy. Bytes beyond what it asked for are dropped.
   void provide(ByteView bytes);
 
