@@ -10,6 +10,8 @@ namespace {
 constexpr double kQ32 = 4294967296.0;
 constexpr double kForget = 0.9;            // per measurement of at least kMeasureNs
 constexpr double kMeasureNs = 20'000'000;  // the memory of the speed, host time
+// A longer run says that the host stood still or the process was stopped, not how fast it steps.
+constexpr double kLongestRunNs = kMeasureNs;
 constexpr double kMaxBend = 0.5;           // of the slope, either way
 constexpr double kNsPerTick = riscv::kNanosecondsPerTick;
 
@@ -30,12 +32,13 @@ void Timekeeper::ran(uint64_t steps, uint64_t ns) {
     ns_ *= kForget;
   }
   steps_ += static_cast<double>(steps);
-  ns_ += static_cast<double>(ns);
+  ns_ += std::min(static_cast<double>(ns), kLongestRunNs);
 }
 
 uint64_t Timekeeper::speed_q32() const {
   if (steps_ < 1 || ns_ < 1) return rate_q32_;
-  return static_cast<uint64_t>(ns_ / kNsPerTick / steps_ * kQ32);
+  const double speed = ns_ / kNsPerTick / steps_ * kQ32;
+  return static_cast<uint64_t>(std::min(speed, static_cast<double>(riscv::kMaxRateQ32)));
 }
 
 GuestTicks Timekeeper::wanted(HostTime now) const {

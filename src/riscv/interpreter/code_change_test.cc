@@ -251,26 +251,44 @@ TEST(CodeChange, AgainAndAgain) {
   EXPECT_EQ(guest.hart.x[kA0], expected);
 }
 
-TEST(CodeChange, InMorePagesThanAreKept) {
-  constexpr uint64_t kCodePages = interpreter::Context::kMaxCodePages + 10;
-  TestGuest guest(kCodePages + 100);
+// A guest that runs through `pages` pages of code, two instructions in each, and then again.
+std::unique_ptr<TestGuest> long_walk(uint64_t pages) {
+  auto guest = std::make_unique<TestGuest>(pages + 100);
   const GuestAddress first = kRamBase + 64 * kPageSize;
-  for (uint64_t i = 0; i < kCodePages; ++i) {
+  for (uint64_t i = 0; i < pages; ++i) {
     const GuestAddress page = first + i * kPageSize;
     Assembler code(page);
     code.word(add_to_a0(kOld));
-    code.jal(kZero, i + 1 < kCodePages ? page.value + kPageSize : page.value + 8);
-    if (i + 1 == kCodePages) code.jalr(kZero, kS0);
-    guest.put(code);
+    code.jal(kZero, i + 1 < pages ? page.value + kPageSize : page.value + 8);
+    if (i + 1 == pages) code.jalr(kZero, kS0);
+    guest->put(code);
   }
-  guest.hart.pc = first.value;
-  guest.hart.x[kS0] = first.value;
-  const uint64_t round = 2 * kCodePages + 1;
-  guest.run(round);
-  EXPECT_EQ(guest.hart.x[kA0], kCodePages * kOld);
-  guest.memory.store(first, add_to_a0(kNew));
-  guest.run(3 * round);
-  EXPECT_EQ(guest.hart.x[kA0], 4 * kCodePages * kOld + 3 * (kNew - kOld));
+  guest->hart.pc = first.value;
+  guest->hart.x[kS0] = first.value;
+  return guest;
+}
+
+TEST(CodeChange, InMorePagesThanAreKept) {
+  constexpr uint64_t kCodePages = interpreter::Context::kMaxCodePages + 10;
+  constexpr uint64_t kRound = 2 * kCodePages + 1;
+  const auto guest = long_walk(kCodePages);
+  guest->run(kRound);
+  EXPECT_EQ(guest->hart.x[kA0], kCodePages * kOld);
+  guest->memory.store(GuestAddress(guest->hart.x[kS0]), add_to_a0(kNew));
+  guest->run(3 * kRound);
+  EXPECT_EQ(guest->hart.x[kA0], 4 * kCodePages * kOld + 3 * (kNew - kOld));
+}
+
+TEST(CodePages, AreBoundedWithinOneRun) {
+  constexpr uint64_t kCodePages = interpreter::Context::kMaxCodePages + 10;
+  constexpr uint64_t kFourRounds = 4 * (2 * kCodePages + 1);
+  const auto guest = long_walk(kCodePages);
+  interpreter::Context context(guest->hart, guest->memory, guest->bus, guest->environment);
+  context.limit = Step(kFourRounds);
+  context.left = kFourRounds;
+  context.execute();
+  EXPECT_EQ(context.left, 0u);
+  EXPECT_LE(context.code_pages(), interpreter::Context::kMaxCodePages + 1);
 }
 
 // --- Fetch across two pages ---------------------------------------------------------------------

@@ -65,6 +65,8 @@ CodePage* Context::make_code_page(uint64_t physical_page) {
     for (uint64_t page = 0; page < code_.size(); ++page) {
       if (code_[page]) retire(page);
     }
+    // The running Op lies in the current page; what was retired earlier in this run is not used.
+    std::erase_if(retired_, [this](const auto& page) { return page.get() != current.code; });
   }
   std::unique_ptr<CodePage>& code = code_[physical_page];
   code = std::make_unique_for_overwrite<CodePage>();

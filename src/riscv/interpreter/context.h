@@ -6,7 +6,7 @@
 //      pc = current.va + 2 * (op - current.ops).
 //   3. A physical page with a CodePage is guarded (kCode): a store to it comes to
 //      before_code_write(), which makes the Ops concerned decode again.
-//   4. A CodePage is freed only between runs, never under a handler.
+//   4. The CodePage that the running Op lies in is never freed under its handler.
 //
 // Owner: the vCPU thread. Internal to riscv/interpreter.
 #pragma once
@@ -32,7 +32,7 @@ struct CodePage {
 };
 
 struct Context final : WriteObserver {
-  // Predecoded pages kept at most: 64 MiB.
+  // Predecoded pages kept at most, with the one that runs beside them: 64 MiB.
   static constexpr size_t kMaxCodePages = 2048;
   // A page of code that is written this often is given up as code until it runs again.
   static constexpr uint32_t kRetireAfterWrites = 256;
@@ -99,7 +99,8 @@ struct Context final : WriteObserver {
   void execute();
   void free_retired_pages();
   void drop_all_code();
-  size_t code_pages() const { return code_count_; }
+  // In memory, those that wait to be freed included.
+  size_t code_pages() const { return code_count_ + retired_.size(); }
 
   void before_code_write(GuestAddress address, size_t size) override;
   void before_page_table_write(GuestAddress address, ByteView bytes) override {
