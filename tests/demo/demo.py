@@ -153,7 +153,7 @@ def connect_when_ready(port):
 
 
 class Counter:
-    """Increments as fast as replies come; keeps when each came and how long it took."""
+    """Increments as fast as the replies come; keeps when each came and how long it took."""
 
     def __init__(self, connection):
         self.connection = connection
