@@ -16,6 +16,9 @@ import time
 from pathlib import Path
 
 GUEST_READY_TIMEOUT_S = 180
+# A machine that runs the tests may be busy for longer than the product's 100 ms; what a test is
+# about is not how soon silence is noticed, unless it says so.
+PATIENT = "suspect_after_ms = 1000\n"
 REPLY_TIMEOUT_S = 30
 
 
@@ -31,7 +34,7 @@ def require(condition, text):
 class Vm:
     """One VM with its own state directory and a copy of the guest's disk."""
 
-    def __init__(self, programs, guest, keep=False, protection=""):
+    def __init__(self, programs, guest, keep=False, protection=PATIENT):
         self.programs = Path(programs)
         self.guest = Path(guest)
         self.keep = keep

@@ -16,7 +16,7 @@ import statistics
 import sys
 import time
 
-from harness import Counter, Failure, Vm, connect_when_ready, require
+from harness import PATIENT, Counter, Failure, Vm, connect_when_ready, require
 
 MAX_DELAY_S = 1.0
 MAX_DEPTH = 16
@@ -40,7 +40,8 @@ def one_failover(programs, guest, seed, stop, keep):
     chance = random.Random(seed)
     depth = chance.choice([1, 1, 2, 4, MAX_DEPTH])
     delay_s = chance.uniform(0, MAX_DELAY_S)
-    with Vm(programs, guest, keep) as vm:
+    protection = "" if stop else PATIENT  # a stopped primary is noticed by its silence
+    with Vm(programs, guest, keep, protection) as vm:
         vm.up()
         counter = Counter(connect_when_ready(vm), depth)
         counter.start()
