@@ -5,7 +5,7 @@
 
 #include "config/values.h"
 #include "io/posix/host_files.h"
-#include "io/posix/port_probe.h"
+#include "io/posix/host_port.h"
 
 namespace lockstep::config {
 namespace {
@@ -53,10 +53,10 @@ void check_disk(const DiskConfig& disk, size_t index, Findings& findings) {
 void check_forwards(const VmConfig& config, Findings& findings) {
   for (const NetConfig& net : config.nets) {
     for (const PortForward& forward : net.forward) {
-      const auto protocol = forward.protocol == Protocol::kTcp ? posix::TransportProtocol::kTcp
-                                                               : posix::TransportProtocol::kUdp;
+      const auto transport = forward.protocol == Protocol::kTcp ? posix::Transport::kTcp
+                                                                : posix::Transport::kUdp;
       findings.note(
-          posix::check_port_free(protocol, forward.host_address, forward.host_port),
+          posix::probe_host_port(transport, forward.host_address, forward.host_port),
           fmt::format("the forward \"{}\" needs this port; stop what uses it or choose another",
                       format_forward(forward)));
     }

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "api/exit_code.h"
 #include "base/diagnostics.h"
 #include "gateway/configuration.h"
 #include "gateway/server.h"
@@ -12,25 +13,9 @@
 namespace lockstep::gateway {
 namespace {
 
-// Stable, described in the room's README.
-enum ExitCode : int {
-  kExitOk = 0,
-  kExitSystem = 1,
-  kExitInvalid = 2,
-  kExitInUse = 3,
-};
-
 int report(const Error& error) {
   diagnose(Severity::kError, "{}", error.text());
-  switch (error.code) {
-    case ErrorCode::kInvalid:
-    case ErrorCode::kNotFound:
-      return kExitInvalid;
-    case ErrorCode::kInUse:
-      return kExitInUse;
-    default:
-      return kExitSystem;
-  }
+  return api::exit_code(error.code);
 }
 
 int run(const std::string& path) {
@@ -48,7 +33,7 @@ int run(const std::string& path) {
   diagnose(Severity::kInfo, "ready: {}", (*server)->status());
   loop.run();
   diagnose(Severity::kInfo, "ending: {}", (*server)->status());
-  return kExitOk;
+  return api::kExitSuccess;
 }
 
 }  // namespace
@@ -61,7 +46,9 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? lockstep::gateway::kExitOk : lockstep::gateway::kExitInvalid;
+    using lockstep::ErrorCode;
+    return app.exit(error) == 0 ? lockstep::api::kExitSuccess
+                                : lockstep::api::exit_code(ErrorCode::kInvalid);
   }
   return lockstep::gateway::run(path);
 }

@@ -14,6 +14,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "api/exit_code.h"
 #include "io/posix/stream_socket.h"
 
 namespace lockstep::gateway {
@@ -90,28 +91,28 @@ TEST_F(Program, AnswersAndEndsOnSigterm) {
   EXPECT_FALSE(std::filesystem::exists(path("status.sock")));
 }
 
-TEST_F(Program, ATakenPortIsExitCode3) {
+TEST_F(Program, ATakenPortIsInUse) {
   const auto holder =
       posix::StreamListener::listen(SocketAddress::parse("tcp:127.0.0.1:0").value());
   ASSERT_TRUE(holder);
   const std::string port = std::to_string(holder->address().port);
   write_configuration("tcp:127.0.0.1:" + port + ":80");
   spawn(path("gateway.json"));
-  EXPECT_EQ(wait(), 3);
+  EXPECT_EQ(wait(), api::exit_code(ErrorCode::kInUse));
   EXPECT_THAT(errors(), HasSubstr("tcp:127.0.0.1:" + port + ":80"));
   EXPECT_THAT(errors(), HasSubstr("TCP port " + port));
 }
 
-TEST_F(Program, AWrongConfigurationIsExitCode2) {
+TEST_F(Program, AWrongConfigurationIsSaid) {
   write_configuration("nonsense");
   spawn(path("gateway.json"));
-  EXPECT_EQ(wait(), 2);
+  EXPECT_EQ(wait(), api::exit_code(ErrorCode::kInvalid));
   EXPECT_THAT(errors(), HasSubstr("cannot read the forward nonsense"));
   spawn(path("absent.json"));
-  EXPECT_EQ(wait(), 2);
+  EXPECT_EQ(wait(), api::exit_code(ErrorCode::kNotFound));
   EXPECT_THAT(errors(), HasSubstr("absent.json"));
   spawn("--no-such-option");
-  EXPECT_EQ(wait(), 2);
+  EXPECT_EQ(wait(), api::exit_code(ErrorCode::kInvalid));
 }
 
 }  // namespace

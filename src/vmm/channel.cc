@@ -78,7 +78,7 @@ void Channel::send(ConnectionId id, const replication::Message& message) {
     return;
   }
   // Not from inside the core's step: it must finish before it hears of this.
-  loop_.post([this, id] { drop(id, "it does not read what is sent to it"); });
+  loop_.post([this, id] { drop(id, "it has closed, or does not read what is sent to it"); });
 }
 
 void Channel::close(ConnectionId id, const std::string& reason) {

@@ -10,7 +10,7 @@
 
 #include "io/posix/fd.h"
 #include "io/posix/file_lock.h"
-#include "io/posix/port_probe.h"
+#include "io/posix/host_port.h"
 
 namespace lockstep::posix {
 namespace {
@@ -138,20 +138,20 @@ struct TakenPort {
   }
 };
 
-TEST(PortProbe, KnowsATakenPort) {
+TEST(HostPort, KnowsATakenPort) {
   const TakenPort taken;
-  const Status probed = check_port_free(TransportProtocol::kTcp, "127.0.0.1", taken.port);
+  const auto probed = probe_host_port(Transport::kTcp, "127.0.0.1", taken.port);
   ASSERT_FALSE(probed);
   EXPECT_EQ(probed.error().code, ErrorCode::kInUse);
-  EXPECT_THAT(probed.error().text(), HasSubstr("tcp:127.0.0.1:" + std::to_string(taken.port)));
-  EXPECT_TRUE(check_port_free(TransportProtocol::kUdp, "127.0.0.1", 0));
-  EXPECT_TRUE(check_port_free(TransportProtocol::kTcp, "127.0.0.1", 0));
+  EXPECT_THAT(probed.error().text(), HasSubstr("TCP port " + std::to_string(taken.port)));
+  EXPECT_TRUE(probe_host_port(Transport::kUdp, "127.0.0.1", 0));
+  EXPECT_TRUE(probe_host_port(Transport::kTcp, "127.0.0.1", 0));
 }
 
-TEST(PortProbe, RefusesAddressesThatAreNotThisHosts) {
-  EXPECT_EQ(check_port_free(TransportProtocol::kTcp, "192.0.2.1", 6379).error().code,
+TEST(HostPort, RefusesAddressesThatAreNotThisHosts) {
+  EXPECT_EQ(probe_host_port(Transport::kTcp, "192.0.2.1", 6379).error().code,
             ErrorCode::kSystem);
-  EXPECT_EQ(check_port_free(TransportProtocol::kTcp, "localhost", 1).error().code,
+  EXPECT_EQ(probe_host_port(Transport::kTcp, "localhost", 1).error().code,
             ErrorCode::kInvalid);
 }
 
