@@ -5,10 +5,14 @@
 #include <gtest/gtest.h>
 #include <thread>
 
+#include "base/check.h"
+#include "io/posix/host_clock.h"
+
 namespace lockstep::vmm {
 namespace {
 
 constexpr uint64_t kSector = 512;
+constexpr uint64_t kPatienceNs = 20'000'000'000;
 constexpr uint64_t kDiskBytes = 64 * kSector;
 
 // A disk in memory. The sector at kBadOffset cannot be read or written.
@@ -57,8 +61,10 @@ class DisksTest : public ::testing::Test {
   std::vector<log::DiskCompletion> await(size_t count) {
     std::vector<log::DiskCompletion> completions;
     std::vector<log::Payload> inputs;
+    const HostTime deadline = posix::monotonic_now() + kPatienceNs;
     while (completions.size() < count) {
-      inbox_.wait();
+      inbox_.wait_until(deadline);
+      CHECK(inbox_.something());
       inbox_.take(inputs);
       for (log::Payload& input : inputs) {
         completions.push_back(std::get<log::DiskCompletion>(std::move(input)));
