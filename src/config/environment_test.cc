@@ -95,7 +95,7 @@ TEST_F(Environment, TakenPort) {
   config_.nets = {{NetMode::kUser, {}, {{Protocol::kTcp, "127.0.0.1", port, 80}}}};
   EXPECT_THAT(errors(),
               testing::ElementsAre(fmt::format(
-                  "cannot listen on tcp:127.0.0.1:{0}: Address already in use; the forward "
+                  "cannot take TCP port {0} of 127.0.0.1: Address already in use; the forward "
                   "\"tcp:127.0.0.1:{0}:80\" needs this port; stop what uses it or choose another",
                   port)));
 }

@@ -247,7 +247,7 @@ class FailedStarts(ClientTest):
             text = text.replace("127.0.0.1:0:", f"127.0.0.1:{port}:")
             (self.directory / "vm.toml").write_text(text, encoding="ascii")
             failed = self.up(code=4)
-        self.assertIn(f"cannot listen on tcp:127.0.0.1:{port}", failed.stderr)
+        self.assertIn(f"cannot take TCP port {port} of 127.0.0.1", failed.stderr)
 
     def test_a_bad_configuration(self):
         (self.directory / "vm.toml").write_text('nam = "vm"\nkernel = 1\n', encoding="ascii")
