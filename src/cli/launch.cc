@@ -8,12 +8,12 @@
 #include <thread>
 #include <utility>
 
+#include "base/bytes.h"
 #include "cli/processes.h"
 #include "config/environment.h"
 #include "config/load.h"
 #include "config/render.h"
 #include "config/values.h"
-#include "base/bytes.h"
 #include "io/posix/host_clock.h"
 #include "io/posix/host_files.h"
 #include "io/posix/subprocess.h"

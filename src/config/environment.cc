@@ -53,8 +53,8 @@ void check_disk(const DiskConfig& disk, size_t index, Findings& findings) {
 void check_forwards(const VmConfig& config, Findings& findings) {
   for (const NetConfig& net : config.nets) {
     for (const PortForward& forward : net.forward) {
-      const auto transport = forward.protocol == Protocol::kTcp ? posix::Transport::kTcp
-                                                                : posix::Transport::kUdp;
+      const auto transport =
+          forward.protocol == Protocol::kTcp ? posix::Transport::kTcp : posix::Transport::kUdp;
       findings.note(
           posix::probe_host_port(transport, forward.host_address, forward.host_port),
           fmt::format("the forward \"{}\" needs this port; stop what uses it or choose another",

@@ -1,7 +1,6 @@
-#include "riscv/guest_time.h"
-
 #include <gtest/gtest.h>
 
+#include "riscv/guest_time.h"
 #include "riscv/hart.h"
 
 namespace lockstep::riscv {

@@ -12,7 +12,7 @@ constexpr double kForget = 0.9;            // per measurement of at least kMeasu
 constexpr double kMeasureNs = 20'000'000;  // the memory of the speed, host time
 // A longer run says that the host stood still or the process was stopped, not how fast it steps.
 constexpr double kLongestRunNs = kMeasureNs;
-constexpr double kMaxBend = 0.5;           // of the slope, either way
+constexpr double kMaxBend = 0.5;  // of the slope, either way
 constexpr double kNsPerTick = riscv::kNanosecondsPerTick;
 
 }  // namespace

@@ -196,8 +196,8 @@ void Vcpu::plant_when_due() {
   if (!setup_.plant_unlogged_input || machine_->step() < *setup_.plant_unlogged_input) return;
   setup_.plant_unlogged_input.reset();
   // So far that a timer interrupt comes at another step: the next logged anchor heals nothing.
-  const log::Payload input = log::TimeAnchor{machine_->guest_time() + riscv::kTicksPerSecond,
-                                             machine_->time_rate_q32()};
+  const log::Payload input =
+      log::TimeAnchor{machine_->guest_time() + riscv::kTicksPerSecond, machine_->time_rate_q32()};
   CHECK(machine_->apply({machine_->step(), input}));
 }
 

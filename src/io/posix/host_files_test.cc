@@ -149,10 +149,8 @@ TEST(HostPort, KnowsATakenPort) {
 }
 
 TEST(HostPort, RefusesAddressesThatAreNotThisHosts) {
-  EXPECT_EQ(probe_host_port(Transport::kTcp, "192.0.2.1", 6379).error().code,
-            ErrorCode::kSystem);
-  EXPECT_EQ(probe_host_port(Transport::kTcp, "localhost", 1).error().code,
-            ErrorCode::kInvalid);
+  EXPECT_EQ(probe_host_port(Transport::kTcp, "192.0.2.1", 6379).error().code, ErrorCode::kSystem);
+  EXPECT_EQ(probe_host_port(Transport::kTcp, "localhost", 1).error().code, ErrorCode::kInvalid);
 }
 
 }  // namespace
