@@ -3,6 +3,7 @@
 #include <random>
 
 #include "replication/core_driver.h"
+#include "replication/failure_detector.h"
 
 namespace lockstep::replication {
 namespace {
@@ -161,7 +162,7 @@ TEST_F(BackupRoleTest, TheLoserHalts) {
 TEST_F(BackupRoleTest, SaysNothingMoreOnceItHasAsked) {
   follow();
   backup_.receive(kPeer, frame(1));
-  backup_.pass_ms(100);
+  backup_.pass_ms(FailureDetector::kUnknownStretch * 100);
   EXPECT_EQ(backup_.state(), VmState::kFailingOver);
   EXPECT_TRUE(backup_.did<CloseChannel>());
   backup_.step(FrameHeld{LogPosition(1), Step(10), 10});

@@ -21,7 +21,8 @@ FailureDetector::FailureDetector(uint64_t heartbeat_ms, uint64_t suspect_after_m
 void FailureDetector::start(HostTime now) {
   last_heard_ = now;
   window_start_ = now;
-  worst_gap_ns_ = previous_worst_gap_ns_ = 0;
+  worst_gap_ns_ = 0;
+  previous_worst_gap_ns_ = kUnknownStretch * suspect_after_ns_ / kJitterFactor;
 }
 
 void FailureDetector::heard(HostTime now) {

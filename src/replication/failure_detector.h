@@ -7,7 +7,8 @@
 //   timeout = patience × clamp(kJitterFactor × worst gap lately, suspect_after,
 //                              kMaxStretch × suspect_after)
 // where "lately" is the current and the previous window of kWindowBeats beats: a channel that was
-// seen to stutter is given more time, within a named bound. The primary's patience is
+// seen to stutter is given more time, within a named bound, and so is one of which nothing is known
+// yet: in its first window, when both sides have just started. The primary's patience is
 // kPrimaryPatiencePermille, so that a cut link favours the side that is already live.
 //
 // A process that was itself stopped knows nothing of its peer: after a gap between its own calls
@@ -27,6 +28,7 @@ class FailureDetector {
  public:
   static constexpr uint64_t kJitterFactor = 2;
   static constexpr uint64_t kMaxStretch = 4;
+  static constexpr uint64_t kUnknownStretch = 2;  // in the first window
   static constexpr uint64_t kWindowBeats = 100;
   static constexpr uint64_t kPrimaryPatiencePermille = 800;
   static constexpr uint64_t kBackupPatiencePermille = 1000;

@@ -46,11 +46,19 @@ TEST(FailureDetector, ThePrimarySuspectsFirst) {
 TEST(FailureDetector, IsPatientWithAStutteringChannelAndForgetsIt) {
   FailureDetector detector(10, 100, FailureDetector::kBackupPatiencePermille);
   detector.start(at_ms(0));
-  live(detector, 0, 900, 90);
+  live(detector, 0, 1'000, 10);
+  live(detector, 1'090, 1'990, 90);
   EXPECT_EQ(detector.timeout_ns(), 180 * kMs);
   // Two windows of a hundred beats later nothing of it is left.
-  live(detector, 910, 4'000, 10);
+  live(detector, 2'000, 5'000, 10);
   EXPECT_EQ(detector.timeout_ns(), 100 * kMs);
+}
+
+TEST(FailureDetector, IsPatientWithAChannelThatItDoesNotKnowYet) {
+  FailureDetector detector(10, 100, FailureDetector::kBackupPatiencePermille);
+  detector.start(at_ms(0));
+  live(detector, 0, 500, 10);
+  EXPECT_EQ(suspected_at(detector, 510), 500u + FailureDetector::kUnknownStretch * 100);
 }
 
 TEST(FailureDetector, StretchesOnlySoFar) {
@@ -63,12 +71,12 @@ TEST(FailureDetector, StretchesOnlySoFar) {
 TEST(FailureDetector, AfterItsOwnAbsenceItReadsItsInputFirst) {
   FailureDetector detector(10, 100, FailureDetector::kBackupPatiencePermille);
   detector.start(at_ms(0));
-  live(detector, 0, 100, 10);
-  EXPECT_TRUE(detector.awake(at_ms(1'000)));
-  EXPECT_FALSE(detector.suspects(at_ms(1'000)));
-  detector.heard(at_ms(1'001));
-  EXPECT_FALSE(detector.awake(at_ms(1'010)));
-  EXPECT_FALSE(detector.suspects(at_ms(1'010)));
+  live(detector, 0, 1'000, 10);
+  EXPECT_TRUE(detector.awake(at_ms(1'900)));
+  EXPECT_FALSE(detector.suspects(at_ms(1'900)));
+  detector.heard(at_ms(1'901));
+  EXPECT_FALSE(detector.awake(at_ms(1'910)));
+  EXPECT_FALSE(detector.suspects(at_ms(1'910)));
   EXPECT_EQ(detector.timeout_ns(), 100 * kMs) << "its own gap is not the channel's jitter";
 }
 

@@ -138,7 +138,7 @@ class Vm:
                 return replica
             if time.monotonic() > deadline:
                 raise Failure(f"replica {node} is not {wanted} after {timeout_s} s: "
-                              f"{replica['status']['state']}, {replica['status']['reason']}")
+                              f"{replica['state']}, {replica['reason']}")
             time.sleep(0.05)
 
     def vm_directory(self):
