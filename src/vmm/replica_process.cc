@@ -180,6 +180,7 @@ void ReplicaProcess::watch_signals() {
 
 void ReplicaProcess::tick() {
   const HostTime now = posix::EventLoop::now();
+  watch_own_delay(now);
   step(replication::Tick{});
   const replication::View view = core_->view();
   if (view.state == replication::VmState::kProtected) {
@@ -189,6 +190,18 @@ void ReplicaProcess::tick() {
   status_.set_channel_traffic(channel_->traffic());
   const uint64_t interval_ns = settings_.config.protection.heartbeat_ms * kNsPerMs;
   loop_.at(now + interval_ns, [this] { tick(); });
+}
+
+// A loop that stands still is what makes a healthy peer look silent: the operator should know.
+void ReplicaProcess::watch_own_delay(HostTime now) {
+  const uint64_t gap_ns = last_tick_.value == 0 ? 0 : now - last_tick_;
+  last_tick_ = now;
+  const uint64_t worth_saying_ns = settings_.config.protection.suspect_after_ms * kNsPerMs / 2;
+  if (gap_ns < worth_saying_ns) return;
+  const std::string text =
+      fmt::format("this process got no processor for {} ms", gap_ns / kNsPerMs);
+  diagnose(Severity::kWarning, "{}", text);
+  status_.add_event("delay", text);
 }
 
 // An action may lead to another event; the core hears of it after all actions of this one.

@@ -61,6 +61,7 @@ class ReplicaProcess {
   Status start_api();
   void watch_signals();
   void tick();
+  void watch_own_delay(HostTime now);
   void step(replication::Event event);
   void take_notices();
   void report_held_inputs();
@@ -117,6 +118,7 @@ class ReplicaProcess {
   std::optional<log::FrameReader> frame_reader_;
   std::optional<HeldFrame> held_frame_;
   HostTime last_sign_of_peer_;
+  HostTime last_tick_;
   std::string lost_primary_because_;
 };
 

@@ -35,8 +35,8 @@ class Vm:
     """One VM with its own state directory and a copy of the guest's disk."""
 
     def __init__(self, programs, guest, keep=False, protection=PATIENT):
-        self.programs = Path(programs)
-        self.guest = Path(guest)
+        self.programs = Path(programs).absolute()
+        self.guest = Path(guest).absolute()
         self.keep = keep
         self.protection = protection
         self.directory = Path(tempfile.mkdtemp(prefix="lockstep-pair-"))
