@@ -15,19 +15,28 @@ namespace {
 // A power-off is a log entry: it takes a round trip, and the disks' last writes.
 constexpr std::chrono::milliseconds kPowerOffPatience{10'000};
 
+// Ended for good: it powers nothing off and does not end by itself.
+bool has_ended(const api::ReplicaStatus& status) {
+  return status.state == api::ReplicaState::kHalted ||
+         status.state == api::ReplicaState::kDiverged || status.state == api::ReplicaState::kOff;
+}
+
 // Asks the live replica. False when there was none to ask, or it did not do it.
 bool power_off(const config::VmLayout& layout) {
   for (const config::Node node : config::kNodes) {
     const auto process = live_replica(layout, node);
     const Result<api::ReplicaStatus> status = api::ApiClient(layout.api_socket(node)).status();
-    if (!process || !status || status->role != api::Role::kPrimary) continue;
+    if (!process || !status || status->role != api::Role::kPrimary || has_ended(*status)) continue;
     if (const Status asked = api::ApiClient(layout.api_socket(node)).power_off(); !asked) {
       fmt::print(stderr, "lockstep: {}\n", asked.error().text());
       return false;
     }
     if (!wait_until_gone(*process, kPowerOffPatience)) return false;
-    const auto other = live_replica(layout, config::other_node(node));
-    return !other || wait_until_gone(*other, kPowerOffPatience);
+    const config::Node other = config::other_node(node);
+    const auto follower = live_replica(layout, other);
+    const Result<api::ReplicaStatus> followed = api::ApiClient(layout.api_socket(other)).status();
+    if (!follower || (followed && has_ended(*followed))) return true;
+    return wait_until_gone(*follower, kPowerOffPatience);
   }
   return false;
 }

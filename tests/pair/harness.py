@@ -104,7 +104,8 @@ class Vm:
         return self
 
     def down(self):
-        self.client("down", self.name)
+        said = self.client("down", self.name).stdout
+        require("powered off" in said, f"down did not power the guest off: {said}")
 
     def status(self):
         return json.loads(self.client("status", self.name, "--json").stdout)
