@@ -141,6 +141,11 @@ Status ReplicaProcess::start_api() {
 
 void ReplicaProcess::run() {
   watch_signals();
+  // A late heartbeat looks like a dead replica, and this thread does little at a time.
+  if (!posix::run_thread_promptly()) {
+    diagnose(Severity::kInfo,
+             "no real-time priority for the loop: a busy host may delay heartbeats");
+  }
   const posix::SocketAddress channel =
       posix::SocketAddress::unix_path(settings_.layout.channel_socket());
   if (settings_.role == StartRole::kBackup) {

@@ -1,6 +1,7 @@
 #include "io/posix/process.h"
 
 #include <csignal>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -29,6 +30,12 @@ void ignore_broken_pipes() {
 
 int own_process_id() {
   return ::getpid();
+}
+
+bool run_thread_promptly() {
+  sched_param parameter{};
+  parameter.sched_priority = ::sched_get_priority_min(SCHED_RR);
+  return ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &parameter) == 0;
 }
 
 void raise_descriptor_limit() {

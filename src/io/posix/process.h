@@ -17,6 +17,11 @@ void ignore_broken_pipes();
 
 int own_process_id();
 
+// Asks the kernel to run the calling thread as soon as it has something to do, whatever else the
+// host computes (SCHED_RR at its lowest priority). For a thread that does little at a time. Threads
+// that it starts later do not inherit it. False where the user may not (RLIMIT_RTPRIO).
+bool run_thread_promptly();
+
 // Raises the number of descriptors this process may have open to the most it may ask for.
 void raise_descriptor_limit();
 
