@@ -110,7 +110,7 @@ TEST_F(ImageTest, CpioArchiveUnpacksToWhatWentIn) {
   const Bytes bytes = archive.finish();
   EXPECT_EQ(bytes.size() % 4, 0U);
   ASSERT_TRUE(write_file(scratch_ / "archive", bytes));
-  if (find_tool("cpio").empty()) GTEST_SKIP() << "needs cpio";
+  ASSERT_FALSE(find_tool("cpio").empty()) << "run tools/install-packages";
   const auto result = posix::run_command(
       {"sh", "-c",
        "cpio --quiet -i -F archive --no-absolute-filenames && bin/tool && cat odd && wc -c < empty "
@@ -274,9 +274,10 @@ TEST(RecipeHash, DependsOnEveryPartAndOnTheirLimits) {
 }
 
 TEST_F(ImageTest, DiskHoldsTheTreeOwnedByRoot) {
-  if (find_tool("mke2fs").empty() || find_tool("debugfs").empty())
-    GTEST_SKIP() << "needs e2fsprogs";
-  if (!posix::running_as_root() && find_tool("fakeroot").empty()) GTEST_SKIP() << "needs fakeroot";
+  ASSERT_FALSE(find_tool("mke2fs").empty() || find_tool("debugfs").empty())
+      << "run tools/install-packages";
+  ASSERT_TRUE(posix::running_as_root() || !find_tool("fakeroot").empty())
+      << "run tools/install-packages";
   ASSERT_TRUE(make_directories(scratch_ / "tree/etc"));
   ASSERT_TRUE(write_text(scratch_ / "tree/etc/hello", "world\n"));
   const auto disk = scratch_ / "disk.img";
