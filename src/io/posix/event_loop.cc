@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "io/posix/fd.h"
+#include "io/posix/host_clock.h"
 
 namespace lockstep::posix {
 
@@ -166,10 +167,7 @@ void EventLoop::run() {
 }
 
 HostTime EventLoop::now() {
-  timespec time{};
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
-  return HostTime(static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 +
-                  static_cast<uint64_t>(time.tv_nsec));
+  return monotonic_now();
 }
 
 }  // namespace lockstep::posix
