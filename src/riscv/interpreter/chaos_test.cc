@@ -30,8 +30,8 @@ std::unique_ptr<TestGuest> guest_of(uint64_t seed) {
 void run_to(TestGuest& guest, Step target, const std::function<uint64_t()>& piece,
             const std::function<bool()>& flush) {
   while (guest.hart.step < target) {
-    if (flush()) guest.engine.flush();
-    guest.engine.run_until(std::min(target, guest.hart.step + piece()));
+    if (flush()) guest.engine->flush();
+    guest.engine->run_until(std::min(target, guest.hart.step + piece()));
     if (!guest.hart.waiting) continue;
     const GuestTicks now = guest.hart.time.at(guest.hart.step);
     guest.hart.time.set_anchor(guest.hart.step, std::max(now, guest.hart.stimecmp),
@@ -58,7 +58,7 @@ TEST(Chaos, FlushesAndCutsAreInvisible) {
           << "seed " << seed << ", step " << target.value;
     }
     traps += plain->hart.traps;
-    table_writes += plain->engine.mmu_statistics().page_table_writes;
+    table_writes += plain->engine->mmu_statistics().page_table_writes;
   }
   // That the guests do what they are for.
   EXPECT_GT(traps, seeds.count * kPieces);

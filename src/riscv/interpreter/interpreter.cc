@@ -53,4 +53,9 @@ const MmuStatistics& Interpreter::mmu_statistics() const {
   return context_->mmu.statistics();
 }
 
+std::unique_ptr<Engine> make_interpreter(Hart& hart, PhysicalMemory& memory, Bus& bus,
+                                         EnvironmentCalls& environment) {
+  return std::make_unique<Interpreter>(hart, memory, bus, environment);
+}
+
 }  // namespace lockstep::riscv

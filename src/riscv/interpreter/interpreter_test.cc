@@ -117,7 +117,7 @@ TEST(InterpreterSteps, RequestStopEndsTheRunAfterTheInstruction) {
   guest.put(code);
   guest.environment.on_call = [&](Hart& hart) {
     EXPECT_EQ(hart.step, Step(0)) << "of the ecall";
-    guest.engine.request_stop();
+    guest.engine->request_stop();
   };
   guest.run(100);
   EXPECT_EQ(guest.hart.step, Step(1));

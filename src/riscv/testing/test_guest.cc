@@ -43,11 +43,11 @@ bool TestBus::write(GuestAddress address, unsigned, uint64_t value) {
   return true;
 }
 
-TestGuest::TestGuest(uint64_t pages)
+TestGuest::TestGuest(uint64_t pages, const EngineFactory& make_engine)
     : storage_((pages + 1) * kPageSize),
       ram(aligned_part(storage_, pages * kPageSize)),
       memory(kRamBase, ram),
-      engine(hart, memory, bus, environment) {
+      engine(make_engine(hart, memory, bus, environment)) {
   hart.pc = kCode.value;
   hart.stvec = kHandler.value;
   Assembler handler(kHandler);
@@ -79,7 +79,7 @@ std::unique_ptr<TestGuest> run_every_way(uint64_t steps,
   auto pieces = make();
   for (uint64_t i = 0; i < steps; ++i) {
     single->run(1);
-    cold->engine.flush();
+    cold->engine->flush();
     cold->run(1);
   }
   std::mt19937_64 random(steps);

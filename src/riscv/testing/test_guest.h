@@ -53,10 +53,10 @@ class TestGuest {
   static constexpr GuestAddress kTables = kRamBase + 0x40000;
 
   // S-mode, bare, at kCode, with stvec at kHandler.
-  explicit TestGuest(uint64_t pages = kPages);
+  explicit TestGuest(uint64_t pages = kPages, const EngineFactory& make_engine = make_interpreter);
 
   void put(const Assembler& code) { memory.write(code.start(), code.bytes()); }
-  void run(uint64_t steps) { engine.run_until(hart.step + steps); }
+  void run(uint64_t steps) { engine->run_until(hart.step + steps); }
   // Everything that a guest can observe.
   Bytes state();
 
@@ -65,7 +65,7 @@ class TestGuest {
   Hart hart;
   TestBus bus;
   TestEnvironment environment;
-  Interpreter engine;
+  std::unique_ptr<Engine> engine;
 };
 
 // Runs the guest that `set_up` makes for `steps` steps in one run, step by step, in random pieces,
