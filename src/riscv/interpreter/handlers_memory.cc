@@ -33,7 +33,7 @@ template <typename T, File kFile>
                                         unsigned size) {
   const uint64_t address = x[op->rs1] + immediate_of(op);
   uint64_t raw = 0;
-  const Context::Outcome outcome = context.load(op, address, sizeof(T), raw);
+  const Context::Outcome outcome = context.load(context.pc_of(op), address, sizeof(T), raw);
   if (outcome == Context::Outcome::kTrapped) return nullptr;
   set_register<T, kFile>(context, op, x, raw);
   if (outcome == Context::Outcome::kLeave) return context.leave(context.pc_of(op) + 2 * size);
@@ -61,7 +61,7 @@ const Op* load(Context& context, const Op* op, uint64_t* x) {
 [[gnu::noinline]] const Op* store_slowly(Context& context, const Op* op, uint64_t address,
                                          unsigned bytes, uint64_t value, unsigned size) {
   const uint64_t next_pc = context.pc_of(op) + 2 * size;
-  const Context::Outcome outcome = context.store(op, address, bytes, value);
+  const Context::Outcome outcome = context.store(context.pc_of(op), address, bytes, value);
   if (outcome == Context::Outcome::kTrapped) return nullptr;
   if (outcome == Context::Outcome::kLeave) return context.leave(next_pc);
   return op + size;
