@@ -88,6 +88,8 @@ struct Context final : WriteObserver {
   enum class Outcome : uint8_t { kDone, kLeave, kTrapped };
   Outcome load(const Op* op, uint64_t address, unsigned size, uint64_t& value);
   Outcome store(const Op* op, uint64_t address, unsigned size, uint64_t value);
+  // cbo.zero of the block that holds `address`, which lies in one page.
+  Outcome zero_block(const Op* op, uint64_t address);
   // A place in RAM that may be loaded from or stored to as one aligned unit. False: trapped.
   bool locate(const Op* op, uint64_t address, unsigned size, Access access, GuestAddress& place);
 
