@@ -97,7 +97,28 @@ Context::Outcome Context::store_split(uint64_t pc, uint64_t address, unsigned si
   return Outcome::kLeave;
 }
 
+<<<<<<< HEAD
 bool Context::locate(uint64_t pc, uint64_t address, unsigned size, Access access,
+=======
+Context::Outcome Context::zero_block(uint64_t pc, uint64_t address) {
+  static constexpr std::array<std::byte, kCacheBlockSize> kZeroes{};
+  const Translation found = mmu.fill_data(address, Access::kStore);
+  const GuestAddress block(found.address.value & ~(kCacheBlockSize - 1));
+  if (found.fault || !memory.contains(block, kCacheBlockSize)) {
+    // What the specification has reported is rs1 itself, not the block ("CMO", "Traps").
+    trap(pc, found.fault.value_or(Cause::kStoreAccess), address);
+    return Outcome::kTrapped;
+  }
+  if (std::byte* place = memory.write_pointer(block); place != nullptr) {
+    std::memset(place, 0, kCacheBlockSize);
+    return Outcome::kDone;
+  }
+  memory.write(block, kZeroes);
+  return Outcome::kLeave;  // translations or code may have changed under the current page
+}
+
+bool Context::locate(const Op* op, uint64_t address, unsigned size, Access access,
+>>>>>>> e31bf89
                      GuestAddress& place) {
   const bool loads = access == Access::kLoad;
   if ((address & (size - 1)) != 0) {

@@ -133,7 +133,7 @@ const Op* Context::decode_here(Context& context, const Op* op, uint64_t* x) {
     }
     bits |= static_cast<uint32_t>(context.memory.load<uint16_t>(place + 2)) << 16;
   }
-  build_op(code->ops[index], decode(bits), offset, true);
+  build_op(code->ops[index], decode(bits, context.hart.isa), offset, true);
   return op->run(context, op, x);
 }
 
@@ -152,7 +152,8 @@ const Op* Context::across_pages(Context& context, const Op* op, uint64_t* x) {
     return context.trap(pc, second.fault.value_or(Cause::kFetchAccess), pc + 2);
   }
   Op& scratch = context.scratch_[0];
-  build_op(scratch, decode(context.instruction_bits(pc)), pc & (kPageSize - 1), false);
+  build_op(scratch, decode(context.instruction_bits(pc), context.hart.isa), pc & (kPageSize - 1),
+           false);
   context.current = {pc, context.scratch_, nullptr};
   return scratch.run(context, &scratch, x);
 }

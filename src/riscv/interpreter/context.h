@@ -102,6 +102,8 @@ struct Context final : WriteObserver {
   // `pc` is that of the running instruction.
   Outcome load(uint64_t pc, uint64_t address, unsigned size, uint64_t& value);
   Outcome store(uint64_t pc, uint64_t address, unsigned size, uint64_t value);
+  // cbo.zero of the block that holds `address`, which lies in one page.
+  Outcome zero_block(uint64_t pc, uint64_t address);
   // A place in RAM that may be loaded from or stored to as one aligned unit. False: trapped.
   bool locate(uint64_t pc, uint64_t address, unsigned size, Access access, GuestAddress& place);
 
