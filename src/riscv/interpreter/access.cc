@@ -97,9 +97,6 @@ Context::Outcome Context::store_split(uint64_t pc, uint64_t address, unsigned si
   return Outcome::kLeave;
 }
 
-<<<<<<< HEAD
-bool Context::locate(uint64_t pc, uint64_t address, unsigned size, Access access,
-=======
 Context::Outcome Context::zero_block(uint64_t pc, uint64_t address) {
   static constexpr std::array<std::byte, kCacheBlockSize> kZeroes{};
   const Translation found = mmu.fill_data(address, Access::kStore);
@@ -117,8 +114,7 @@ Context::Outcome Context::zero_block(uint64_t pc, uint64_t address) {
   return Outcome::kLeave;  // translations or code may have changed under the current page
 }
 
-bool Context::locate(const Op* op, uint64_t address, unsigned size, Access access,
->>>>>>> e31bf89
+bool Context::locate(uint64_t pc, uint64_t address, unsigned size, Access access,
                      GuestAddress& place) {
   const bool loads = access == Access::kLoad;
   if ((address & (size - 1)) != 0) {
