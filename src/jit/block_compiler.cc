@@ -179,6 +179,10 @@ void BlockCompiler::emit_cold_exit(ColdExit& exit) {
 
 void BlockCompiler::emit_cold_access(ColdAccess& access) {
   a_->bind(access.label);
+  const bool stores =
+      access.data == ColdAccess::Data::kFromInteger || access.data == ColdAccess::Data::kFromFloat;
+  a_->alu(Alu::kXor, Reg::kRax,
+          x64::at(kBank, Reg::kRcx, 0, static_cast<int32_t>(tag_offset(stores))));
   if (access.data == ColdAccess::Data::kFromInteger) read_into(Reg::kRdx, access.reg);
   if (access.data == ColdAccess::Data::kFromFloat) a_->mov(Reg::kRdx, f_place(access.reg));
   a_->mov_imm(Reg::kRcx, access.site);
@@ -197,6 +201,7 @@ void BlockCompiler::emit_cold_access(ColdAccess& access) {
 }
 
 void BlockCompiler::emit_cold() {
+  a_->begin_cold();
   for (ColdExit& exit : exits_) emit_cold_exit(exit);
   for (ColdAccess& access : accesses_) emit_cold_access(access);
   for (ColdStep& step : steps_) {

@@ -17,6 +17,7 @@
 #include "jit/routines.h"
 #include "jit/superblock_former.h"
 #include "jit/x64/assembler.h"
+#include "riscv/tlb.h"
 
 namespace lockstep::jit {
 
@@ -126,6 +127,9 @@ class BlockCompiler {
   void single_bit(void (x64::Assembler::*operation)(Reg, Reg), bool immediate_operand);
   void conditional_zero(Cond zero_when);
 
+  static size_t tag_offset(bool for_store) {
+    return for_store ? offsetof(riscv::DataEntry, write_tag) : offsetof(riscv::DataEntry, read_tag);
+  }
   void address_into_rax(unsigned base, int32_t displacement);
   // rax: guest address -> host address. `size`: a power of two.
   void probe(unsigned size, bool for_store, x64::Label& miss);

@@ -22,17 +22,18 @@ void BlockCompiler::probe(unsigned size, bool for_store, x64::Label& miss) {
   constexpr unsigned kEntryShift = 5;
   static_assert(sizeof(riscv::DataEntry) == 1 << kEntryShift);
   static_assert(offsetof(riscv::TlbBank, data) == 0);
+  const auto entry = [](size_t offset) {
+    return at(kBank, Reg::kRcx, 0, static_cast<int32_t>(offset));
+  };
   a_->mov_l(Reg::kRcx, Reg::kRax);
   a_->shift_l_imm(Shift::kShr, Reg::kRcx, riscv::kPageShift - kEntryShift);
   a_->alu_l_imm(Alu::kAnd, Reg::kRcx, (riscv::kDataEntries - 1) << kEntryShift);
-  a_->mov(Reg::kRdx, Reg::kRax);
-  a_->alu_imm(Alu::kAnd, Reg::kRdx,
-              -static_cast<int32_t>(riscv::kPageSize) | static_cast<int32_t>(size - 1));
-  const size_t tag =
-      for_store ? offsetof(riscv::DataEntry, write_tag) : offsetof(riscv::DataEntry, read_tag);
-  a_->alu(Alu::kCmp, Reg::kRdx, at(kBank, Reg::kRcx, 0, static_cast<int32_t>(tag)));
+  // The offset in the page, if this is it; emit_cold_access() undoes it otherwise.
+  a_->alu(Alu::kXor, Reg::kRax, entry(tag_offset(for_store)));
+  a_->test_sign_extended(Reg::kRax,
+                         -static_cast<int32_t>(riscv::kPageSize) | static_cast<int32_t>(size - 1));
   a_->jcc(Cond::kNotEqual, miss);
-  a_->alu(Alu::kAdd, Reg::kRax, at(kBank, Reg::kRcx, 0, offsetof(riscv::DataEntry, addend)));
+  a_->alu(Alu::kAdd, Reg::kRax, entry(offsetof(riscv::DataEntry, host_page)));
 }
 
 void BlockCompiler::load(LoadKind kind) {
