@@ -24,6 +24,7 @@ void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run
   words_ = words;
   entry_address_ = assembler.here();
   float_checked_ = false;
+  supervisor_checked_ = false;
   ended_ = false;
   exits_.clear();
   accesses_.clear();
@@ -174,6 +175,7 @@ void BlockCompiler::emit_cold_exit(ColdExit& exit) {
   }
   a_->mov_imm(Reg::kRax, static_cast<uint64_t>(exit.target));
   a_->jmp_to(exit.to == ColdExit::To::kOverBudget ? setup_.routines.exit_budget
+             : exit.to == ColdExit::To::kLeave    ? setup_.routines.exit_leave
                                                   : setup_.routines.exit_step);
 }
 

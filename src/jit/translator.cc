@@ -37,8 +37,11 @@ Translator::Translator(const Options& options, posix::CodeMemory memory, riscv::
   routines_ = emit_routines(assembler, state_address, helpers());
   CHECK(assembler.ok());
   cache_.set_not_translated(routines_.not_translated);
-  compiler_ =
-      std::make_unique<BlockCompiler>(CompilerSetup{options.features, routines_, state_address});
+  // SAFETY: the difference of two addresses of the same byte, as numbers.
+  const uint64_t physical_minus_host =
+      memory_.base().value - reinterpret_cast<uint64_t>(memory_.host(memory_.base()));
+  compiler_ = std::make_unique<BlockCompiler>(
+      CompilerSetup{options.features, routines_, state_address, physical_minus_host});
   run_ = std::make_unique<InstructionRun>();
   state_.translator = this;
   context_.translations = this;
