@@ -18,7 +18,8 @@ BlockCompiler::BlockCompiler(const CompilerSetup& setup) : setup_(setup) {
   nans_.reserve(kColdPerInstruction * kMaxInstructions);
 }
 
-void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run, uint32_t words) {
+void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run, uint32_t words,
+                            uint64_t next_page) {
   a_ = &assembler;
   run_ = &run;
   words_ = words;
@@ -35,12 +36,27 @@ void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run
   ColdExit& budget = cold_exit(ColdExit::To::kOverBudget, run.instructions[0].offset,
                                static_cast<unsigned>(run.size));
   a_->jcc(Cond::kSign, budget.label);
+  if (run.straddles()) require_next_page(next_page);
   for (index_ = 0; index_ < run.size; ++index_) {
     here_ = &run.instructions[index_];
     compile_one();
   }
   if (!ended_) go_on_behind();
   emit_cold();
+}
+
+// That the instruction's second half still comes from where it was decoded.
+void BlockCompiler::require_next_page(uint64_t next_page) {
+  const PlacedInstruction& only = run_->instructions[0];
+  ColdExit& exit = cold_exit(ColdExit::To::kStep, only.offset, 1);
+  a_->mov(Reg::kRax, state(offsetof(RuntimeState, page_va)));
+  a_->alu_imm(Alu::kAdd, Reg::kRax, riscv::kPageSize);
+  emit_fetch_index(*a_);
+  a_->alu(Alu::kCmp, Reg::kRax, fetch_entry(offsetof(riscv::FetchEntry, tag)));
+  a_->jcc(Cond::kNotEqual, exit.label);
+  a_->mov_imm(Reg::kRax, next_page);
+  a_->alu(Alu::kCmp, Reg::kRax, fetch_entry(offsetof(riscv::FetchEntry, physical_page)));
+  a_->jcc(Cond::kNotEqual, exit.label);
 }
 
 void BlockCompiler::compile_one() {

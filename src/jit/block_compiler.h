@@ -34,8 +34,9 @@ class BlockCompiler {
   explicit BlockCompiler(const CompilerSetup& setup);
 
   // Emits the superblock; its entry is where the assembler stands. `words`: address of the page's
-  // table.
-  void compile(x64::Assembler& assembler, const InstructionRun& run, uint32_t words);
+  // table. `next_page`: physical, where the rest of an instruction lies that straddles.
+  void compile(x64::Assembler& assembler, const InstructionRun& run, uint32_t words,
+               uint64_t next_page);
 
  private:
   using Reg = x64::Reg;
@@ -171,6 +172,7 @@ class BlockCompiler {
   void float_to_integer(bool wide_float, bool wide_integer);
   void float_from_integer(bool wide_float, bool wide_integer, bool is_unsigned);
 
+  void require_next_page(uint64_t next_page);
   void compile_one();
   void emit_cold();
   void emit_cold_exit(ColdExit& exit);

@@ -213,21 +213,21 @@ Routines Emitter::emit() {
 
 }  // namespace
 
-void emit_jump(Assembler& a, uint32_t state, uint32_t slow_path) {
+void emit_fetch_index(Assembler& a) {
   constexpr unsigned kEntryShift = 5;
   static_assert(sizeof(riscv::FetchEntry) == 1 << kEntryShift);
-  constexpr auto kFetch = static_cast<int32_t>(offsetof(riscv::TlbBank, fetch));
   a.mov_l(Reg::kRcx, Reg::kRax);
   a.shift_l_imm(Shift::kShr, Reg::kRcx, riscv::kPageShift - kEntryShift);
   a.alu_l_imm(Alu::kAnd, Reg::kRcx, (riscv::kFetchEntries - 1) << kEntryShift);
-  const auto entry = [&](size_t offset) {
-    return at(kBank, Reg::kRcx, 0, kFetch + static_cast<int32_t>(offset));
-  };
-  a.mov(Reg::kRdx, entry(offsetof(riscv::FetchEntry, tag)));
+}
+
+void emit_jump(Assembler& a, uint32_t state, uint32_t slow_path) {
+  emit_fetch_index(a);
+  a.mov(Reg::kRdx, fetch_entry(offsetof(riscv::FetchEntry, tag)));
   a.alu(Alu::kXor, Reg::kRax, Reg::kRdx);  // the offset in the page, if this is it
   a.alu_imm(Alu::kCmp, Reg::kRax, riscv::kPageSize - 1);
   a.jcc_to(Cond::kAbove, slow_path);
-  a.mov(Reg::kRcx, entry(offsetof(riscv::FetchEntry, code)));
+  a.mov(Reg::kRcx, fetch_entry(offsetof(riscv::FetchEntry, code)));
   a.mov(state_field(state, offsetof(RuntimeState, page_va)), Reg::kRdx);
   a.mov_l(Reg::kRcx, at(Reg::kRcx, Reg::kRax, 1));  // a word for each two bytes
   a.jmp(Reg::kRcx);

@@ -63,6 +63,13 @@ constexpr x64::Mem state_field(uint32_t state, size_t offset) {
   return x64::at_absolute(state + static_cast<uint32_t>(offset));
 }
 
+// Emits: rcx = where in the bank the fetch entry for the address in rax lies; and that entry.
+void emit_fetch_index(x64::Assembler& assembler);
+constexpr x64::Mem fetch_entry(size_t offset) {
+  return x64::at(kBank, x64::Reg::kRcx, 0,
+                 static_cast<int32_t>(offsetof(riscv::TlbBank, fetch) + offset));
+}
+
 // Emits: page of rax to page_va, and on to the code for rax.
 void emit_jump(x64::Assembler& assembler, uint32_t state, uint32_t slow_path);
 

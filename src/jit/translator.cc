@@ -132,8 +132,7 @@ void Translator::enter(uint32_t code) {
 }
 
 bool Translator::has_code(uint64_t page) const {
-  const CodeTable* const table = cache_.find(page);
-  return table != nullptr && !table->superblocks.empty();
+  return cache_.has_code(page);
 }
 
 CodeTable* Translator::table_of(uint64_t page) {
@@ -162,20 +161,39 @@ uint32_t Translator::find_code() {
   return translate(page, offset);
 }
 
+// The page that follows the one at state_.page_va, when it can be fetched from and has a table.
+std::optional<uint64_t> Translator::next_page() {
+  const uint64_t next_va = state_.page_va + kPageSize;
+  riscv::FetchEntry& entry = context_.bank->fetch[riscv::TlbBank::fetch_index(next_va)];
+  if (entry.tag != next_va && context_.mmu.fill_fetch(next_va).fault) return std::nullopt;
+  const uint64_t page = entry.physical_page;
+  if (cache_.find(page) == nullptr && cache_.make(page) == nullptr) return std::nullopt;
+  return page;
+}
+
 uint32_t Translator::translate(uint64_t page, uint32_t offset) {
-  const auto bytes = std::span(memory_.host(memory_.page_address(page)), kPageSize);
+  const auto bytes_of = [this](uint64_t number) {
+    return std::span(memory_.host(memory_.page_address(number)), kPageSize);
+  };
+  std::optional<uint64_t> next;
+  if (offset == kPageSize - 2) next = next_page();
   InstructionRun& run = *run_;
-  form_superblock(bytes, offset, hart_.isa, run);
+  form_superblock(bytes_of(page), next ? bytes_of(*next) : std::span<const std::byte>{}, offset,
+                  hart_.isa, run);
   if (run.size == 0) return 0;
   const CodeCache::Space space = cache_.begin_superblock();
   x64::Assembler assembler(space.main, space.cold);
   CodeTable& table = *cache_.find(page);
-  compiler_->compile(assembler, run, posix::CodeMemory::address_of(table.words));
+  compiler_->compile(assembler, run, posix::CodeMemory::address_of(table.words), next.value_or(0));
   CHECK(assembler.ok());
   context_.mmu.guard(page, riscv::PhysicalMemory::kCode);
+  if (run.straddles()) {
+    context_.mmu.guard(*next, riscv::PhysicalMemory::kCode);
+    cache_.note_straddle(page, *next);
+  }
   cache_.add(page,
              {static_cast<uint16_t>(offset), static_cast<uint16_t>(run.first),
-              static_cast<uint16_t>(run.end), space.main.address},
+              static_cast<uint16_t>(std::min<uint64_t>(run.end, kPageSize)), space.main.address},
              assembler, run.size);
   return space.main.address;
 }
@@ -184,12 +202,9 @@ void Translator::before_code_write(GuestAddress address, size_t size) {
   const uint64_t page = memory_.page_index(address);
   CodeTable* const table = cache_.find(page);
   if (table == nullptr) return;
-  bool empty = cache_.drop_range(page, address.value & (kPageSize - 1), size);
-  if (!empty && ++table->writes >= kRetireAfterWrites) {
-    cache_.drop_page(page);
-    empty = true;
-  }
-  if (empty && !context_.has_code(page)) {
+  cache_.drop_range(page, address.value & (kPageSize - 1), size);
+  if (cache_.has_code(page) && ++table->writes >= kRetireAfterWrites) cache_.drop_page(page);
+  if (!cache_.has_code(page) && !context_.has_code(page)) {
     memory_.clear_flag(page, riscv::PhysicalMemory::kCode);
   }
 }

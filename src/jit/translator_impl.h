@@ -3,6 +3,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 
 #include "jit/block_compiler.h"
 #include "jit/code_cache.h"
@@ -68,6 +69,7 @@ class Translator final : public riscv::Engine, public riscv::interpreter::Transl
   // The superblock at hart.pc, translated now if it is hot; 0 when there is none.
   uint32_t find_code();
   uint32_t translate(uint64_t page, uint32_t offset);
+  std::optional<uint64_t> next_page();
   CodeTable* table_of(uint64_t page);
   void enter(uint32_t code);
   void interpret();
