@@ -57,6 +57,7 @@ void CodeCache::add(uint64_t page, const Superblock& superblock, const x64::Asse
   table.superblocks.push_back(superblock);
   table.granules |= granules_of(superblock.first, superblock.end);
   table.words[superblock.entry / 2] = superblock.code;
+  table.heat[superblock.entry / 2] = 0;
   residents_[region_].push_back({page, superblock.code, superblock.entry});
   ++statistics_.superblocks;
   statistics_.instructions += instructions;
@@ -102,6 +103,14 @@ void CodeCache::drop_range(uint64_t page, uint64_t offset, uint64_t size) {
     return true;
   });
   statistics_.invalidated += dropped;
+  refresh_granules(table);
+}
+
+void CodeCache::drop_superblock(uint64_t page, uint64_t entry) {
+  CodeTable& table = *tables_[page];
+  std::erase_if(table.superblocks,
+                [entry](const Superblock& block) { return block.entry == entry; });
+  table.words[entry / 2] = not_translated_;
   refresh_granules(table);
 }
 

@@ -21,6 +21,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -50,7 +51,10 @@ struct CodeTable {
   std::vector<uint64_t> reached_from;
   uint64_t granules = 0;  // a bit for each 64 bytes of the page that a superblock covers
   uint32_t writes = 0;    // to the page, since it last had none
+  // How often a place was reached that is not translated; of one that is, how often a window's
+  // probe failed.
   std::array<uint8_t, kHalfwordsPerPage> heat{};
+  std::bitset<kHalfwordsPerPage> without_windows;
 };
 
 struct CodeCacheStatistics {
@@ -107,6 +111,7 @@ class CodeCache {
 
   // Drops what was made from bytes in [offset, offset + size) of a page.
   void drop_range(uint64_t page, uint64_t offset, uint64_t size);
+  void drop_superblock(uint64_t page, uint64_t entry);
   void drop_page(uint64_t page);
   // Drops everything, the tables too: every pointer to one is void.
   void drop_all();

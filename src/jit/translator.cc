@@ -101,23 +101,45 @@ void Translator::run_slice() {
         statistics_.interpreted_steps += context_.left;
         context_.execute();
         return;
-      case ExitReason::kStep: {
-        ++statistics_.step_exits;
-        ++statistics_.interpreted_steps;
-        const uint64_t rest = context_.left - 1;
-        context_.limit = context_.limit - rest;
-        context_.left = 1;
-        const bool left = !context_.execute();
-        context_.limit += rest;
-        context_.left += rest;
-        if (left) return;
+      case ExitReason::kWindow:
+        note_window_miss(WindowMiss::entry(state_.site));
+        [[fallthrough]];
+      case ExitReason::kStep:
+        if (!step_by_interpreter()) return;
         break;
-      }
       case ExitReason::kLeave:
         ++statistics_.leave_exits;
         return;
     }
   }
+}
+
+// False: something must be looked at.
+bool Translator::step_by_interpreter() {
+  ++statistics_.step_exits;
+  ++statistics_.interpreted_steps;
+  const uint64_t rest = context_.left - 1;
+  context_.limit = context_.limit - rest;
+  context_.left = 1;
+  const bool goes_on = context_.execute();
+  context_.limit += rest;
+  context_.left += rest;
+  return goes_on;
+}
+
+// A superblock whose windows fail often, since what they reach lies across pages or is guarded, is
+// translated again without them.
+void Translator::note_window_miss(uint32_t entry) {
+  ++statistics_.window_misses;
+  const riscv::FetchEntry& fetch =
+      context_.bank->fetch[riscv::TlbBank::fetch_index(state_.page_va)];
+  if (fetch.tag != state_.page_va) return;
+  CodeTable* const table = cache_.find(fetch.physical_page);
+  if (table == nullptr || table->words[entry / 2] == cache_.not_translated()) return;
+  if (++table->heat[entry / 2] < kGiveUpWindowsAfter) return;
+  table->without_windows[entry / 2] = true;
+  cache_.drop_superblock(fetch.physical_page, entry);
+  table->heat[entry / 2] = static_cast<uint8_t>(hot_threshold_);
 }
 
 void Translator::enter(uint32_t code) {
@@ -184,7 +206,9 @@ uint32_t Translator::translate(uint64_t page, uint32_t offset) {
   const CodeCache::Space space = cache_.begin_superblock();
   x64::Assembler assembler(space.main, space.cold);
   CodeTable& table = *cache_.find(page);
-  compiler_->compile(assembler, run, posix::CodeMemory::address_of(table.words), next.value_or(0));
+  compiler_->compile(assembler, run,
+                     {posix::CodeMemory::address_of(table.words), next.value_or(0),
+                      !table.without_windows[offset / 2]});
   CHECK(assembler.ok());
   context_.mmu.guard(page, riscv::PhysicalMemory::kCode);
   if (run.straddles()) {
