@@ -16,6 +16,7 @@ BlockCompiler::BlockCompiler(const CompilerSetup& setup) : setup_(setup) {
   accesses_.reserve(kColdPerInstruction * kMaxInstructions);
   steps_.reserve(kColdPerInstruction * kMaxInstructions);
   nans_.reserve(kColdPerInstruction * kMaxInstructions);
+  statuses_.reserve(kMaxInstructions);
 }
 
 void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run,
@@ -33,6 +34,7 @@ void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run
   accesses_.clear();
   steps_.clear();
   nans_.clear();
+  statuses_.clear();
 
   a_->alu_imm(Alu::kSub, kBudget, static_cast<int32_t>(run.size));
   ColdExit& budget = cold_exit(ColdExit::To::kOverBudget, run.instructions[0].offset,
@@ -236,6 +238,7 @@ void BlockCompiler::emit_cold() {
   for (ColdAccess& access : accesses_) {
     if (access.label.used()) emit_cold_access(access);
   }
+  for (ColdStatus& status : statuses_) emit_cold_status(status);
   for (ColdExit& exit : exits_) emit_cold_exit(exit);
   for (ColdStep& step : steps_) {
     a_->bind(step.label);

@@ -92,6 +92,14 @@ class BlockCompiler {
     uint32_t routine = 0;
     uint32_t site = 0;
   };
+  // A change of sstatus by a register that names other bits than SIE: SUM inline, the rest by the
+  // interpreter.
+  struct ColdStatus {
+    x64::Label label;
+    x64::Label resume;
+    bool set = false;
+    uint32_t site = 0;
+  };
   struct ColdNan {
     x64::Label label;
     x64::Label resume;
@@ -185,6 +193,9 @@ class BlockCompiler {
   void require_supervisor();
   void read_sstatus();
   void change_interrupt_enable(bool enable);
+  void change_status_by_register(bool set);
+  void leave_if_interrupted();
+  void emit_cold_status(ColdStatus& status);
 
   void branch(Cond condition);
   void write_link();
@@ -232,6 +243,7 @@ class BlockCompiler {
   std::vector<ColdAccess> accesses_;
   std::vector<ColdStep> steps_;
   std::vector<ColdNan> nans_;
+  std::vector<ColdStatus> statuses_;
 };
 
 }  // namespace lockstep::jit

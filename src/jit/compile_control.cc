@@ -160,10 +160,59 @@ void BlockCompiler::change_interrupt_enable(bool enable) {
     a_->alu_imm(Alu::kAnd, sstatus, ~kSie);
   }
   if (in().rd != 0) finish(Reg::kRdx);
-  if (!enable) return;
+  if (enable) leave_if_interrupted();
+}
+
+void BlockCompiler::leave_if_interrupted() {
   ColdExit& exit = cold_exit(ColdExit::To::kLeave, here_->next_offset(), steps_after());
   a_->alu_imm(Alu::kCmp, state(offsetof(RuntimeState, deliverable)), 0);
   a_->jcc(Cond::kNotEqual, exit.label);
+}
+
+// csrs and csrc of sstatus, as the kernel restores SIE and opens and closes user memory (SUM).
+void BlockCompiler::change_status_by_register(bool set) {
+  require_supervisor();
+  ColdStatus& other = statuses_.emplace_back(ColdStatus{{}, {}, set, site()});
+  read_into(Reg::kRcx, in().rs1);
+  a_->test_sign_extended(Reg::kRcx, ~static_cast<int32_t>(riscv::kStatusSie));
+  a_->jcc(Cond::kNotEqual, other.label);
+  const Mem sstatus = hart_field(offsetof(riscv::Hart, sstatus));
+  if (set) {
+    a_->alu(Alu::kOr, sstatus, Reg::kRcx);
+  } else {
+    a_->mov(Reg::kRax, Reg::kRcx);
+    a_->not_(Reg::kRax);
+    a_->alu(Alu::kAnd, sstatus, Reg::kRax);
+  }
+  if (set) {
+    a_->test(Reg::kRcx, Reg::kRcx);
+    a_->jcc(Cond::kEqual, other.resume);
+    leave_if_interrupted();
+  }
+  a_->bind(other.resume);
+}
+
+// In: rcx has the bits.
+void BlockCompiler::emit_cold_status(ColdStatus& status) {
+  a_->bind(status.label);
+  x64::Label interpret;
+  constexpr auto kSum = static_cast<int32_t>(riscv::kStatusSum);
+  a_->alu_imm(Alu::kCmp, Reg::kRcx, kSum);
+  a_->jcc(Cond::kNotEqual, interpret);
+  const Mem sstatus = hart_field(offsetof(riscv::Hart, sstatus));
+  if (status.set) {
+    a_->alu_imm(Alu::kOr, sstatus, kSum);
+    a_->mov(kBank, state(offsetof(RuntimeState, sum_bank)));
+  } else {
+    a_->alu_imm(Alu::kAnd, sstatus, ~kSum);
+    a_->mov(kBank, state(offsetof(RuntimeState, supervisor_bank)));
+  }
+  a_->mov_l_imm(state(offsetof(RuntimeState, bank_changed)), 1);
+  a_->jmp(status.resume);
+  a_->bind(interpret);
+  a_->mov_imm(Reg::kRcx, status.site);
+  a_->call_to(setup_.routines.float_step);
+  a_->trap();  // a write of sstatus never comes back
 }
 
 bool BlockCompiler::csr_inline() {
@@ -182,10 +231,14 @@ bool BlockCompiler::csr_inline() {
       return true;
     }
     // The exit would need a place in the next page otherwise.
-    if (!immediate_form || replaces || in().rs1 != riscv::kStatusSie ||
-        here_->next_offset() >= kPageSize) {
-      return false;
+    if (replaces || here_->next_offset() >= kPageSize) return false;
+    if (!immediate_form) {
+      // With rd, SUM is the interpreter's.
+      if (in().rd != 0) return false;
+      change_status_by_register(opcode == Opcode::kCsrrs);
+      return true;
     }
+    if (in().rs1 != riscv::kStatusSie) return false;
     change_interrupt_enable(opcode == Opcode::kCsrrsi);
     return true;
   }

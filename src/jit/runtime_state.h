@@ -38,6 +38,9 @@ struct RuntimeState {
   uint64_t deliverable = 0;  // pending interrupts that sie enables; constant while code runs
   uint64_t left = 0;         // the steps left, when code was left
   const riscv::TlbBank* bank = nullptr;
+  // The banks of S-mode without and with SUM; while code runs in S-mode.
+  const riscv::TlbBank* supervisor_bank = nullptr;
+  const riscv::TlbBank* sum_bank = nullptr;
   Translator* translator = nullptr;
   uint64_t target_pc = 0;  // of a jump whose page was not in the TLB
   uint32_t site = 0;
@@ -46,6 +49,7 @@ struct RuntimeState {
   uint32_t host_mxcsr = 0;
   // FS is Dirty, and frm is a mode that MXCSR has: floating point may run inline.
   uint32_t fp_ready = 0;
+  uint32_t bank_changed = 0;  // inline: the Mmu is to select its bank before it is used
 };
 
 // Names an instruction of a superblock in one word: where in its page it lies, and how many steps

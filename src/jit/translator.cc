@@ -146,10 +146,12 @@ void Translator::enter(uint32_t code) {
   using Enter =
       void (*)(uint64_t code, uint64_t* registers, const riscv::TlbBank* bank, uint64_t left);
   prepare_float();
+  publish_bank();
   // SAFETY: the routine that emit_routines() made at this address has this signature.
   const auto run = reinterpret_cast<Enter>(static_cast<uintptr_t>(routines_.enter));
   run(code, hart_.x + 16, context_.bank, context_.left);
   absorb_flags();
+  settle_bank();
   context_.left = state_.left;
 }
 

@@ -76,8 +76,11 @@ class Translator final : public riscv::Engine, public riscv::interpreter::Transl
   CodeTable* table_of(uint64_t page);
   void enter(uint32_t code);
   void interpret();
+  void settle_bank();  // before the Mmu is used
+  void publish_bank();
   uint64_t begin_step(uint64_t site, uint64_t budget);  // its pc
   uint64_t outcome_of(riscv::interpreter::Context::Outcome outcome, uint64_t site);
+  bool running_code_stands() const;
   void prepare_float();  // from the hart to MXCSR and fp_ready
   void absorb_flags();   // from MXCSR to the hart
   void reset_code();
@@ -93,6 +96,7 @@ class Translator final : public riscv::Engine, public riscv::interpreter::Transl
   Routines routines_;
   std::unique_ptr<BlockCompiler> compiler_;
   std::unique_ptr<InstructionRun> run_;  // scratch space of translate()
+  uint64_t invalidated_ = 0;             // superblocks, before the store that is under way
   riscv::EngineStatistics statistics_;
 };
 

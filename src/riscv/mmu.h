@@ -55,6 +55,9 @@ class Mmu {
   // on.
   void select_bank();
   TlbBank& bank() { return *bank_; }
+  // Of the address space in use: those of S-mode without and with SUM.
+  TlbBank& supervisor_bank() { return space_->banks[kSupervisorRight]; }
+  TlbBank& sum_bank() { return space_->banks[kSupervisorSumRight]; }
 
   // Walks; fills nothing.
   Translation translate(uint64_t address, Access access);

@@ -68,7 +68,7 @@ const Op* load(Context& context, const Op* op, uint64_t* x) {
   const uint64_t next_pc = context.pc_of(op) + 2 * size;
   const Context::Outcome outcome = context.store(context.pc_of(op), address, bytes, value);
   if (outcome == Context::Outcome::kTrapped) return nullptr;
-  if (outcome == Context::Outcome::kLeave) return context.leave(next_pc);
+  if (outcome != Context::Outcome::kDone) return context.leave(next_pc);
   return op + size;
 }
 
@@ -94,7 +94,7 @@ template <unsigned kSize>
   const uint64_t next_pc = context.pc_of(op) + 2 * kSize;
   const Context::Outcome outcome = context.zero_block(context.pc_of(op), address);
   if (outcome == Context::Outcome::kTrapped) return nullptr;
-  if (outcome == Context::Outcome::kLeave) return context.leave(next_pc);
+  if (outcome != Context::Outcome::kDone) return context.leave(next_pc);
   return op + kSize;
 }
 
