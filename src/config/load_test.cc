@@ -67,6 +67,7 @@ TEST(VmConfig, FillsInDefaults) {
       parse_config(with_kernel("[[disk]]\npath = \"../d\"\n[[net]]\n"), "/vms/vm.toml");
   ASSERT_TRUE(loaded) << loaded.error().text();
   EXPECT_EQ(loaded->memory, uint64_t{512} << 20);
+  EXPECT_EQ(loaded->isa, riscv::kAllExtensions);
   EXPECT_EQ(loaded->engine, Engine::kAuto);
   EXPECT_EQ(loaded->disks[0], (DiskConfig{"/d", false, false}));
   EXPECT_EQ(loaded->nets[0], (NetConfig{NetMode::kUser, std::nullopt, {}}));
@@ -75,6 +76,13 @@ TEST(VmConfig, FillsInDefaults) {
   EXPECT_EQ(loaded->protection.heartbeat_ms, 10U);
   EXPECT_EQ(loaded->protection.suspect_after_ms, 100U);
   EXPECT_EQ(loaded->protection.max_unacknowledged, uint64_t{16} << 20);
+}
+
+TEST(VmConfig, TheIsaIsWhatTheFileSays) {
+  EXPECT_EQ(parse_config(with_kernel("isa = \"rv64gc\"\n"), "/vm.toml").value().isa,
+            riscv::IsaExtensions{});
+  EXPECT_EQ(parse_config(with_kernel("isa = \"rv64gc_zbb\"\n"), "/vm.toml").value().isa,
+            riscv::IsaExtensions{riscv::IsaExtension::kZbb});
 }
 
 TEST(VmConfig, UnknownKeysNameTheNearest) {
@@ -129,6 +137,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"memory = \"1Q\"\n",
                  "3:10: memory: must be a size such as \"512M\" (K, M, G or T, powers of 1024); "
                  "\"1Q\" is not"},
+        BadValue{"isa = \"rv64gc_zba_zbx\"\n",
+                 "3:7: isa: must be rv64gc and extensions, as in \"rv64gc_zba_zbb\"; \"zbx\" is "
+                 "none of zicboz, zicond, zba, zbb, zbs, svvptc"},
+        BadValue{"isa = [\"zba\"]\n", "3:7: isa: must be an instruction set in quotes, not a list"},
         BadValue{"engine = \"jit\"\n",
                  "3:10: engine: must be one of \"auto\", \"interpreter\", \"translator\", not "
                  "\"jit\""},

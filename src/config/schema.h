@@ -44,6 +44,7 @@ enum class ValueKind : uint8_t {
   kInteger,  // min..max, with a unit
   kSize,     // min..max bytes, a multiple of `multiple`
   kChoice,   // one of `choices`
+  kIsa,
   kForwards,
   kMac,
   kArbiter,
@@ -51,8 +52,8 @@ enum class ValueKind : uint8_t {
 
 // Where a value lives in a VmConfig.
 using FieldPointer =
-    std::variant<std::string*, bool*, uint64_t*, Engine*, NetMode*, std::vector<PortForward>*,
-                 std::optional<MacAddress>*, ArbiterAddress*>;
+    std::variant<std::string*, bool*, uint64_t*, Engine*, NetMode*, riscv::IsaExtensions*,
+                 std::vector<PortForward>*, std::optional<MacAddress>*, ArbiterAddress*>;
 
 struct SchemaRow {
   Section section;

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "riscv/isa.h"
+
 namespace lockstep::config {
 
 // What the board has virtio-mmio slots for.
@@ -81,6 +83,7 @@ struct VmConfig {
   std::string initrd;    // may be empty
   std::string firmware;  // may be empty
   std::string cmdline;
+  riscv::IsaExtensions isa;
   Engine engine = Engine::kAuto;
   std::vector<DiskConfig> disks;
   std::vector<NetConfig> nets;
