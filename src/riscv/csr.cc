@@ -9,7 +9,6 @@ constexpr uint64_t kStatusWritable =
     kStatusSie | kStatusSpie | kStatusSpp | kStatusFs | kStatusSum | kStatusMxr;
 constexpr uint64_t kInterruptsWritable = kSoftwareInterrupt | kTimerInterrupt | kExternalInterrupt;
 constexpr uint64_t kCountersWritable = 7;  // CY, TM, IR
-constexpr uint64_t kEnvironmentFiom = 1;
 
 // CSR bits 9:8 are the lowest privilege that may access it, bits 11:10 = 3 make it read-only.
 bool privilege_suffices(const Hart& hart, uint16_t number) {
@@ -22,6 +21,10 @@ bool floating_point_on(const Hart& hart) {
 
 void floating_point_dirty(Hart& hart) {
   hart.sstatus |= kStatusFs;
+}
+
+uint64_t environment_writable(const Hart& hart) {
+  return kEnvironmentFiom | (hart.isa.has(IsaExtension::kZicboz) ? kEnvironmentCbze : 0);
 }
 
 bool counter_readable(const Hart& hart, uint16_t number) {
@@ -135,7 +138,7 @@ bool write_csr(Hart& hart, uint16_t number, uint64_t value) {
       hart.scounteren = value & kCountersWritable;
       return true;
     case Csr::kSenvcfg:
-      hart.senvcfg = value & kEnvironmentFiom;
+      hart.senvcfg = value & environment_writable(hart);
       return true;
     case Csr::kSscratch:
       hart.sscratch = value;

@@ -37,6 +37,10 @@ inline constexpr uint64_t kStatusMxr = uint64_t{1} << 19;
 inline constexpr uint64_t kStatusUxl64 = uint64_t{2} << 32;
 inline constexpr uint64_t kStatusSd = uint64_t{1} << 63;
 
+// senvcfg.
+inline constexpr uint64_t kEnvironmentFiom = uint64_t{1} << 0;
+inline constexpr uint64_t kEnvironmentCbze = uint64_t{1} << 7;  // cbo.zero in U-mode
+
 inline constexpr uint64_t kSoftwareInterrupt = uint64_t{1} << 1;
 inline constexpr uint64_t kTimerInterrupt = uint64_t{1} << 5;
 inline constexpr uint64_t kExternalInterrupt = uint64_t{1} << 9;

@@ -47,6 +47,8 @@ std::string operands(const Instruction& i, Format format) {
   switch (format) {
     case Format::kR:
       return fmt::format("x{}, x{}, x{}", i.rd, i.rs1, i.rs2);
+    case Format::kRUnary:
+      return fmt::format("x{}, x{}", i.rd, i.rs1);
     case Format::kI:
     case Format::kIShift64:
     case Format::kIShift32:
@@ -76,6 +78,8 @@ std::string operands(const Instruction& i, Format format) {
       return fmt::format("x{}, {:#x}, {}", i.rd, i.immediate, i.rs1);
     case Format::kSfence:
       return fmt::format("x{}, x{}", i.rs1, i.rs2);
+    case Format::kCacheBlock:
+      return fmt::format("(x{})", i.rs1);
     default:
       return floating_operands(i, format);
   }

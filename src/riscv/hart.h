@@ -19,6 +19,7 @@
 #include "base/types.h"
 #include "riscv/csr_numbers.h"
 #include "riscv/guest_time.h"
+#include "riscv/isa.h"
 
 namespace lockstep::riscv {
 
@@ -28,6 +29,8 @@ struct Hart {
   uint64_t x[33] = {};
   uint64_t f[32] = {};  // singles are NaN-boxed
   uint64_t pc = 0;
+  // Fixed by the board before the first step, so it is no state.
+  IsaExtensions isa = kAllExtensions;
   Step step;
   uint64_t traps = 0;
   GuestTime time;
@@ -66,6 +69,10 @@ struct Hart {
   }
   bool interrupts_enabled() const {
     return privilege == Privilege::kUser || (sstatus & kStatusSie) != 0;
+  }
+  // menvcfg.CBZE is 1: the VMM is M-mode.
+  bool may_zero_blocks() const {
+    return privilege == Privilege::kSupervisor || (senvcfg & kEnvironmentCbze) != 0;
   }
   // The step at which the timer changes sip by itself, if that is before `target`, else `target`:
   // run no further without looking.

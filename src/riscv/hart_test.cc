@@ -119,7 +119,7 @@ TEST(Csr, KeepsTheBitsThatThisHartImplements) {
   EXPECT_EQ(written_and_read(Csr::kSie, kOnes), kAllInterrupts);
   EXPECT_EQ(written_and_read(Csr::kSip, kOnes), kSoftwareInterrupt) << "the others are wires";
   EXPECT_EQ(written_and_read(Csr::kScounteren, kOnes), 7u);
-  EXPECT_EQ(written_and_read(Csr::kSenvcfg, kOnes), 1u);
+  EXPECT_EQ(written_and_read(Csr::kSenvcfg, kOnes), kEnvironmentFiom | kEnvironmentCbze);
   EXPECT_EQ(written_and_read(Csr::kSepc, kOnes), kOnes - 1);
   EXPECT_EQ(written_and_read(Csr::kFcsr, kOnes), 0xffu);
   EXPECT_EQ(written_and_read(Csr::kFrm, kOnes), 7u);
@@ -127,6 +127,14 @@ TEST(Csr, KeepsTheBitsThatThisHartImplements) {
   for (const Csr csr : {Csr::kSscratch, Csr::kScause, Csr::kStval, Csr::kStimecmp}) {
     EXPECT_EQ(written_and_read(csr, 0x123456789abcdef0), 0x123456789abcdef0u);
   }
+}
+
+TEST(Csr, EnablingCboZeroIsABitOfZicbozOnly) {
+  Hart hart;
+  hart.isa = {IsaExtension::kZba};
+  EXPECT_EQ(written_and_read(Csr::kSenvcfg, ~uint64_t{0}, hart), kEnvironmentFiom);
+  hart.isa = {IsaExtension::kZicboz};
+  EXPECT_EQ(written_and_read(Csr::kSenvcfg, kEnvironmentCbze, hart), kEnvironmentCbze);
 }
 
 TEST(Csr, AModeOfStvecOrSatpThatIsNotThereLeavesTheRegisterAsItWas) {

@@ -10,9 +10,9 @@ namespace {
 
 constexpr InstructionRow kRows[kOpcodes] = {
     // match has a bit outside mask: no word is equal to it.
-    {Opcode::kIllegal, "illegal", 0, 1, Format::kNone},
-#define INSTRUCTION(opcode, mnemonic, mask, match, format) \
-  {Opcode::opcode, mnemonic, mask, match, Format::format},
+    {Opcode::kIllegal, "illegal", 0, 1, Format::kNone, IsaExtension::kBase},
+#define INSTRUCTION(opcode, mnemonic, mask, match, format, extension) \
+  {Opcode::opcode, mnemonic, mask, match, Format::format, IsaExtension::extension},
 #include "riscv/instruction_table.inc"
 #undef INSTRUCTION
 };
@@ -121,6 +121,12 @@ Instruction decode(uint32_t bits) {
           .length = 4,
           .immediate = immediate_of(row.format, bits),
           .bits = bits};
+}
+
+Instruction decode(uint32_t bits, IsaExtensions offered) {
+  const Instruction instruction = decode(bits);
+  if (offered.has(instruction_row(instruction.opcode).extension)) return instruction;
+  return {.length = instruction.length, .bits = instruction.bits};
 }
 
 std::span<const InstructionRow> instruction_table() {

@@ -1,4 +1,5 @@
-// The instructions of the guest (RV64IMAFDC, Zicsr, Zifencei, S-mode) and their decoder.
+// The instructions of the guest (RV64IMAFDC, Zicsr, Zifencei, S-mode, and those of the extensions
+// in isa.h) and their decoder.
 //
 // decode() is total: any 32 bits give an Instruction, and what the guest's ISA does not have, or
 // reserves, is kIllegal with its length. HINTs are legal and decode as what they are made of.
@@ -19,11 +20,13 @@
 #include <span>
 #include <string_view>
 
+#include "riscv/isa.h"
+
 namespace lockstep::riscv {
 
 enum class Opcode : uint8_t {
   kIllegal,
-#define INSTRUCTION(opcode, mnemonic, mask, match, format) opcode,
+#define INSTRUCTION(opcode, mnemonic, mask, match, format, extension) opcode,
 #include "riscv/instruction_table.inc"
 #undef INSTRUCTION
 };
@@ -32,6 +35,7 @@ enum class Opcode : uint8_t {
 enum class Format : uint8_t {
   kNone,              // kIllegal
   kR,                 // x rd, x rs1, x rs2
+  kRUnary,            // x rd, x rs1
   kI,                 // x rd, x rs1, immediate
   kIShift64,          // x rd, x rs1, immediate 0..63
   kIShift32,          // x rd, x rs1, immediate 0..31
@@ -50,6 +54,7 @@ enum class Format : uint8_t {
   kFence,             // none; immediate = bits 31..20
   kSystem,            // none
   kSfence,            // x rs1, x rs2
+  kCacheBlock,        // (x rs1)
   kRFp,               // f rd, f rs1, f rs2, rounding mode
   kR4,                // f rd, f rs1, f rs2, f rs3, rounding mode
   kRFpUnary,          // f rd, f rs1, rounding mode
@@ -92,20 +97,24 @@ struct InstructionRow {
   uint32_t mask;
   uint32_t match;
   Format format;
+  IsaExtension extension;
 };
 
 constexpr bool is_compressed(uint32_t bits) {
   return (bits & 3) != 3;
 }
 
+// Of everything that the table has, whatever a guest is offered.
 Instruction decode(uint32_t bits);
+// For a guest: an instruction of an extension that is not in `offered` is kIllegal.
+Instruction decode(uint32_t bits, IsaExtensions offered);
 
 // All rows but kIllegal, in the order of Opcode.
 std::span<const InstructionRow> instruction_table();
 // The row of an opcode; for kIllegal a row of format kNone named "illegal", which matches nothing.
 const InstructionRow& instruction_row(Opcode opcode);
 inline constexpr size_t kOpcodes = 1
-#define INSTRUCTION(opcode, mnemonic, mask, match, format) +1
+#define INSTRUCTION(opcode, mnemonic, mask, match, format, extension) +1
 #include "riscv/instruction_table.inc"
 #undef INSTRUCTION
     ;

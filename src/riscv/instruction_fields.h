@@ -66,7 +66,10 @@ constexpr uint32_t register_field_mask(Format format) {
     case Format::kU:
     case Format::kJ:
       return kRd;
+    case Format::kCacheBlock:
+      return kRs1;
     case Format::kI:
+    case Format::kRUnary:
     case Format::kIShift64:
     case Format::kIShift32:
     case Format::kLoad:

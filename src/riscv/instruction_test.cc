@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <gtest/gtest.h>
+#include <map>
 #include <random>
 #include <string>
 
@@ -108,6 +109,44 @@ TEST(Decode, AnyWordIsTotal) {
 TEST(Decode, AgreesWithTheCheckedVectors) {
   for (const DecodeVector& vector : kDecodeVectors) {
     EXPECT_EQ(disassemble(decode(vector.bits)), vector.text) << std::hex << vector.bits;
+  }
+}
+
+TEST(Decode, RefusesExactlyTheExtensionsThatAreNotOffered) {
+  std::mt19937 random(4);
+  for (const InstructionRow& row : instruction_table()) {
+    const uint32_t word = random_word_of(row, random);
+    EXPECT_EQ(decode(word, kAllExtensions), decode(word)) << row.mnemonic;
+    EXPECT_EQ(decode(word, {row.extension}), decode(word)) << row.mnemonic;
+    const Instruction plain = decode(word, IsaExtensions{});
+    if (row.extension == IsaExtension::kBase) {
+      EXPECT_EQ(plain, decode(word)) << row.mnemonic;
+    } else {
+      EXPECT_EQ(plain, (Instruction{.length = 4, .bits = word})) << row.mnemonic;
+    }
+  }
+}
+
+TEST(Decode, ExtensionsHaveTheirInstructions) {
+  std::map<IsaExtension, int> count;
+  for (const InstructionRow& row : instruction_table()) ++count[row.extension];
+  EXPECT_EQ(count[IsaExtension::kZba], 8);
+  EXPECT_EQ(count[IsaExtension::kZbb], 24);
+  EXPECT_EQ(count[IsaExtension::kZbs], 8);
+  EXPECT_EQ(count[IsaExtension::kZicond], 2);
+  EXPECT_EQ(count[IsaExtension::kZicboz], 1);
+}
+
+TEST(Decode, PrefetchesAreOrisToX0) {
+  for (const uint32_t prefetch : {0x00056013U, 0x00156013U, 0x00356013U}) {
+    EXPECT_EQ(decode(prefetch, IsaExtensions{}).opcode, Opcode::kOri) << std::hex << prefetch;
+    EXPECT_EQ(decode(prefetch).rd, 0) << std::hex << prefetch;
+  }
+}
+
+TEST(Decode, OtherCacheBlockOperationsAreIllegal) {
+  for (const uint32_t word : {0x0005200fU, 0x0015200fU, 0x0025200fU}) {  // inval, clean, flush
+    EXPECT_EQ(decode(word).opcode, Opcode::kIllegal) << std::hex << word;
   }
 }
 

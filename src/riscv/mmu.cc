@@ -1,6 +1,7 @@
 #include "riscv/mmu.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "base/check.h"
@@ -53,6 +54,15 @@ Cause access_fault(Access access) {
   return Cause::kLoadAccess;
 }
 
+// Visits those that may hold something.
+template <typename Visit>
+void for_each_data_entry(TlbBank& bank, Visit visit) {
+  for (uint64_t chunks = bank.data_chunks; chunks != 0; chunks &= chunks - 1) {
+    const auto first = static_cast<size_t>(std::countr_zero(chunks)) * kDataChunk;
+    for (size_t i = first; i < first + kDataChunk; ++i) visit(bank.data[i]);
+  }
+}
+
 }  // namespace
 
 Mmu::Mmu(const Hart& hart, PhysicalMemory& memory)
@@ -60,6 +70,7 @@ Mmu::Mmu(const Hart& hart, PhysicalMemory& memory)
       memory_(memory),
       spaces_(std::make_unique<AddressSpace[]>(kAddressSpaces)),
       upper_users_(memory.page_count()),
+      leaf_use_(memory.page_count()),
       table_writes_(memory.page_count()),
       writer_(memory.page_count(), kNoWriter) {
   static_assert(kAddressSpaces <= 8, "upper_users_ has a bit for each address space");
@@ -166,6 +177,20 @@ void Mmu::note_walked(GuestAddress pte, bool leaf_of_superpage, bool pointer) {
   if (!memory_.has_flag(page, PhysicalMemory::kPageTable)) guard(page, PhysicalMemory::kPageTable);
 }
 
+// Before an entry of the current space is filled from the leaf PTE at `pte`.
+void Mmu::note_leaf(GuestAddress pte, uint64_t address) {
+  if (pte.value == 0) return;  // bare
+  LeafUse& use = leaf_use_[memory_.page_index(pte)];
+  const auto region = static_cast<uint8_t>((address >> (kPageShift + kIndexBits)) &
+                                           ((kDataEntries >> kIndexBits) - 1));
+  if (use.users != 0 && use.region != region) {
+    use.region = kSeveralRegions;
+  } else {
+    use.region = region;
+  }
+  use.users = static_cast<uint8_t>(use.users | 1u << static_cast<unsigned>(space_ - spaces_.get()));
+}
+
 uint32_t Mmu::slot_of(const DataEntry& entry) const {
   // 1 + (space, right, index), so that 0 is free for "none".
   // SAFETY: only the numeric positions inside the one array of address spaces are compared.
@@ -192,6 +217,8 @@ Translation Mmu::fill_data(uint64_t address, Access access) {
     entry = {kInvalidTag, kInvalidTag, addend, result.pte};
   }
   entry.pte = result.pte;
+  note_leaf(result.pte, address);
+  bank_->data_chunks |= uint64_t{1} << TlbBank::data_index(address) / kDataChunk;
   if (access == Access::kStore) {
     if (memory_.write_pointer(page_address) != nullptr) {
       entry.write_tag = tag;
@@ -209,7 +236,9 @@ Translation Mmu::fill_fetch(uint64_t address) {
   if (result.fault) return result;
   if (!memory_.contains(result.address, 1)) return {Cause::kFetchAccess, {}, {}};
   FetchEntry& entry = bank_->fetch[TlbBank::fetch_index(address)];
-  entry = {address & ~(kPageSize - 1), memory_.page_index(result.address), result.pte};
+  entry = {address & ~(kPageSize - 1), no_code_, memory_.page_index(result.address), result.pte};
+  note_leaf(result.pte, address);
+  bank_->fetch_chunks |= uint64_t{1} << TlbBank::fetch_index(address) / kFetchChunk;
   space_->empty = false;
   return result;
 }
@@ -240,13 +269,20 @@ void Mmu::drop_derived(GuestAddress pte, uint64_t old_value) {
 }
 
 void Mmu::drop_leaf(GuestAddress pte) {
-  const size_t index = (pte.value / kPteSize) & (kDataEntries - 1);
+  const LeafUse use = leaf_use_[memory_.page_index(pte)];
+  constexpr size_t kRegions = kDataEntries >> kIndexBits;
+  const size_t low = (pte.value / kPteSize) & ((size_t{1} << kIndexBits) - 1);
+  const size_t first = use.region == kSeveralRegions ? 0 : use.region;
+  const size_t last = use.region == kSeveralRegions ? kRegions - 1 : use.region;
   for (size_t i = 0; i < kAddressSpaces; ++i) {
-    if (spaces_[i].empty) continue;
+    if ((use.users >> i & 1) == 0 || spaces_[i].empty) continue;
     for (TlbBank& bank : spaces_[i].banks) {
-      if (bank.data[index].pte == pte) bank.data[index] = {};
-      FetchEntry& fetch = bank.fetch[index & (kFetchEntries - 1)];
-      if (fetch.pte == pte) fetch = {};
+      for (size_t region = first; region <= last; ++region) {
+        const size_t index = region << kIndexBits | low;
+        if (bank.data[index].pte == pte) bank.data[index] = {};
+        FetchEntry& fetch = bank.fetch[index & (kFetchEntries - 1)];
+        if (fetch.pte == pte) fetch = {};
+      }
     }
   }
 }
@@ -262,8 +298,14 @@ void Mmu::flush_space(AddressSpace& space) {
   if (space.empty) return;
   ++statistics_.address_space_flushes;
   for (TlbBank& bank : space.banks) {
-    bank.data.fill({});
-    bank.fetch.fill({});
+    for (; bank.data_chunks != 0; bank.data_chunks &= bank.data_chunks - 1) {
+      const auto chunk = static_cast<size_t>(std::countr_zero(bank.data_chunks));
+      std::fill_n(bank.data.begin() + chunk * kDataChunk, kDataChunk, DataEntry{});
+    }
+    for (; bank.fetch_chunks != 0; bank.fetch_chunks &= bank.fetch_chunks - 1) {
+      const auto chunk = static_cast<size_t>(std::countr_zero(bank.fetch_chunks));
+      std::fill_n(bank.fetch.begin() + chunk * kFetchChunk, kFetchChunk, FetchEntry{});
+    }
   }
   space.empty = true;
 }
@@ -279,6 +321,7 @@ void Mmu::retire_page_table(uint64_t page) {
   for (uint64_t i = 0; i < kPageSize / kPteSize; ++i) drop_leaf(start + i * kPteSize);
   memory_.clear_flag(page, PhysicalMemory::kPageTable);
   table_writes_[page] = 0;
+  leaf_use_[page] = {};
 }
 
 void Mmu::guard(uint64_t page, PhysicalMemory::Flag flag) {
@@ -300,11 +343,11 @@ void Mmu::guard(uint64_t page, PhysicalMemory::Flag flag) {
   for (size_t i = 0; i < kAddressSpaces; ++i) {
     if (spaces_[i].empty) continue;
     for (TlbBank& bank : spaces_[i].banks) {
-      for (DataEntry& entry : bank.data) {
+      for_each_data_entry(bank, [host](DataEntry& entry) {
         if (entry.write_tag != kInvalidTag && entry.write_tag + entry.addend == host) {
           entry.write_tag = kInvalidTag;
         }
-      }
+      });
     }
   }
 }
@@ -313,10 +356,20 @@ void Mmu::drop_write_entries() {
   for (size_t i = 0; i < kAddressSpaces; ++i) {
     if (spaces_[i].empty) continue;
     for (TlbBank& bank : spaces_[i].banks) {
-      for (DataEntry& entry : bank.data) entry.write_tag = kInvalidTag;
+      for_each_data_entry(bank, [](DataEntry& entry) { entry.write_tag = kInvalidTag; });
     }
   }
   std::fill(writer_.begin(), writer_.end(), kNoWriter);
+}
+
+void Mmu::drop_fetch_entries() {
+  for (size_t i = 0; i < kAddressSpaces; ++i) {
+    if (spaces_[i].empty) continue;
+    for (TlbBank& bank : spaces_[i].banks) {
+      bank.fetch.fill({});
+      bank.fetch_chunks = 0;
+    }
+  }
 }
 
 }  // namespace lockstep::riscv

@@ -72,6 +72,9 @@ class Mmu {
   // Drops every host pointer for writing, so that the next write to a page is seen.
   void drop_write_entries();
   void flush();
+  // What fetch entries name as the code of a page until the engine says otherwise.
+  void set_no_code(const uint32_t* no_code) { no_code_ = no_code; }
+  void drop_fetch_entries();
 
   const MmuStatistics& statistics() const { return statistics_; }
 
@@ -94,6 +97,7 @@ class Mmu {
   bool permits(uint64_t pte, Access access) const;
   AddressSpace& address_space(uint64_t satp);
   void note_walked(GuestAddress pte, bool leaf_of_superpage, bool pointer);
+  void note_leaf(GuestAddress pte, uint64_t address);
   void note_writer(uint64_t page, DataEntry& entry);
   void drop_derived(GuestAddress pte, uint64_t old_value);
   void drop_leaf(GuestAddress pte);
@@ -109,9 +113,18 @@ class Mmu {
   TlbBank* bank_;
   uint64_t use_clock_ = 0;
   bool mxr_ = false;
+  const uint32_t* no_code_ = nullptr;
   // Per page of RAM. upper_users_: a bit for each address space whose entries came through a
   // pointer or superpage PTE in it.
   std::vector<uint8_t> upper_users_;
+  // Of a page of leaf PTEs: the same for entries that came through one of them, and the bits of
+  // their virtual page number above the leaf's index, as far as the TLB's index has them.
+  static constexpr uint8_t kSeveralRegions = 0xff;
+  struct LeafUse {
+    uint8_t users = 0;
+    uint8_t region = 0;
+  };
+  std::vector<LeafUse> leaf_use_;
   std::vector<uint16_t> table_writes_;
   std::vector<uint32_t> writer_;
   MmuStatistics statistics_;

@@ -18,9 +18,14 @@ namespace lockstep::riscv {
 inline constexpr uint64_t kInvalidTag = 8;
 static_assert(kInvalidTag >= sizeof(uint64_t) && kInvalidTag < kPageSize);
 
-inline constexpr size_t kDataEntries = 512;  // indexed by the low bits of the virtual page number,
-                                             // so that a leaf PTE's index in its page is the entry
-inline constexpr size_t kFetchEntries = 128;
+// Indexed by the low bits of the virtual page number, so that a leaf PTE's place in its page gives
+// nine bits of the index of what was derived from it.
+inline constexpr size_t kDataEntries = 4096;
+inline constexpr size_t kFetchEntries = 1024;
+// What was touched since a flush is known by chunks, so that flushing costs what was used.
+inline constexpr size_t kChunks = 64;
+inline constexpr size_t kDataChunk = kDataEntries / kChunks;
+inline constexpr size_t kFetchChunk = kFetchEntries / kChunks;
 
 struct DataEntry {
   uint64_t read_tag = kInvalidTag;
@@ -31,6 +36,8 @@ struct DataEntry {
 
 struct FetchEntry {
   uint64_t tag = kInvalidTag;
+  // The engine's own: where translated code of the page is found (jit/code_table.h).
+  const uint32_t* code = nullptr;
   uint64_t physical_page = 0;  // index in PhysicalMemory
   GuestAddress pte;
 };
@@ -39,6 +46,8 @@ struct FetchEntry {
 struct TlbBank {
   std::array<DataEntry, kDataEntries> data;
   std::array<FetchEntry, kFetchEntries> fetch;
+  uint64_t data_chunks = 0;  // a bit for each chunk that holds something
+  uint64_t fetch_chunks = 0;
 
   static size_t data_index(uint64_t address) {
     return (address >> kPageShift) & (kDataEntries - 1);

@@ -16,6 +16,7 @@ namespace {
 using riscv::Format;
 using riscv::Instruction;
 using riscv::InstructionRow;
+using riscv::IsaExtension;
 using riscv::Opcode;
 
 // The pool begins with triples of operands that belong together, singles and doubles in turn; a
@@ -34,11 +35,11 @@ bool is_one_of(Format format, std::initializer_list<Format> formats) {
 
 // Rows whose instructions need no more than registers and an immediate.
 bool is_plain(const InstructionRow& row) {
-  return is_one_of(
-      row.format,
-      {Format::kR, Format::kI, Format::kIShift64, Format::kIShift32, Format::kU, Format::kRFp,
-       Format::kR4, Format::kRFpUnary, Format::kRFpExact, Format::kRFpCompare, Format::kFpToInteger,
-       Format::kIntegerToFp, Format::kFpExactToInteger, Format::kIntegerExactToFp});
+  return is_one_of(row.format,
+                   {Format::kR, Format::kRUnary, Format::kI, Format::kIShift64, Format::kIShift32,
+                    Format::kU, Format::kRFp, Format::kR4, Format::kRFpUnary, Format::kRFpExact,
+                    Format::kRFpCompare, Format::kFpToInteger, Format::kIntegerToFp,
+                    Format::kFpExactToInteger, Format::kIntegerExactToFp});
 }
 bool is_memory(const InstructionRow& row) {
   return is_one_of(row.format, {Format::kLoad, Format::kStore, Format::kFpLoad, Format::kFpStore});
@@ -60,7 +61,7 @@ template <typename Predicate>
 std::vector<const InstructionRow*> rows_where(Predicate predicate) {
   std::vector<const InstructionRow*> rows;
   for (const InstructionRow& row : riscv::instruction_table()) {
-    if (predicate(row)) rows.push_back(&row);
+    if (oracle_knows(row) && predicate(row)) rows.push_back(&row);
   }
   return rows;
 }
@@ -77,10 +78,10 @@ std::vector<uint16_t> usable_halfwords() {
 }
 
 bool writes_x(Format format) {
-  return !is_one_of(format,
-                    {Format::kStore, Format::kFpStore, Format::kFpLoad, Format::kB, Format::kFence,
-                     Format::kSystem, Format::kSfence, Format::kRFp, Format::kR4, Format::kRFpUnary,
-                     Format::kRFpExact, Format::kIntegerToFp, Format::kIntegerExactToFp});
+  return !is_one_of(format, {Format::kStore, Format::kFpStore, Format::kFpLoad, Format::kB,
+                             Format::kFence, Format::kSystem, Format::kSfence, Format::kCacheBlock,
+                             Format::kRFp, Format::kR4, Format::kRFpUnary, Format::kRFpExact,
+                             Format::kIntegerToFp, Format::kIntegerExactToFp});
 }
 bool writes_f(Format format) {
   return is_one_of(format, {Format::kFpLoad, Format::kRFp, Format::kR4, Format::kRFpUnary,
@@ -567,6 +568,12 @@ void Generator::make_fence() {
 }
 
 }  // namespace
+
+bool oracle_knows(const InstructionRow& row) {
+  // Of a word that is 0, QEMU 7.2 counts on in the upper half; the specification says 32.
+  if (row.opcode == Opcode::kCtzw) return false;
+  return row.extension != IsaExtension::kZicond && row.extension != IsaExtension::kZicboz;
+}
 
 Block random_block(uint64_t seed, size_t instructions) {
   CHECK(instructions <= kMaximumInstructions);

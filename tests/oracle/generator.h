@@ -16,6 +16,9 @@
 
 namespace lockstep::oracle {
 
+// Whether QEMU 7.2 has the instruction, and has it right: only such are drawn.
+bool oracle_knows(const riscv::InstructionRow& row);
+
 // At least `instructions` instructions, and a few more.
 Block random_block(uint64_t seed, size_t instructions);
 

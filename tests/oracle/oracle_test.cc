@@ -46,6 +46,7 @@ TEST(Generator, EveryUserInstructionOfTheTableIsDrawn) {
   }
   for (const riscv::InstructionRow& row : riscv::instruction_table()) {
     if (row.format == Format::kSystem || row.format == Format::kSfence) continue;
+    if (!oracle_knows(row)) continue;
     EXPECT_TRUE(drawn.contains(row.opcode)) << row.mnemonic;
   }
   EXPECT_GT(compressed * 7, all) << "too few compressed instructions";

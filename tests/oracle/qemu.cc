@@ -18,6 +18,10 @@ extern char** environ;
 namespace lockstep::oracle {
 namespace {
 
+// The extensions that the generator draws from are named: a QEMU whose defaults lack one, or that
+// does not know one, says so.
+constexpr const char* kCpu = "rv64,zba=true,zbb=true,zbs=true";
+
 constexpr const char* kInstall =
     "install the Debian package qemu-user-static, or name it by --qemu";
 
@@ -75,8 +79,8 @@ Result<Bytes> run_under_qemu(const std::filesystem::path& directory, const std::
   if (Status written = write_file(elf, make_elf(program)); !written) {
     return std::unexpected(written.error());
   }
-  const Result<int> status =
-      run_process({"timeout", std::to_string(kQemuTimeoutS), executable, elf.string()}, dump);
+  const Result<int> status = run_process(
+      {"timeout", std::to_string(kQemuTimeoutS), executable, "-cpu", kCpu, elf.string()}, dump);
   if (!status) return std::unexpected(status.error());
   if (!WIFEXITED(*status) || WEXITSTATUS(*status) != 0) {
     return fail(ErrorCode::kUnavailable,

@@ -15,11 +15,11 @@ bool crosses_page(uint64_t address, unsigned size) {
 
 }  // namespace
 
-Context::Outcome Context::load(const Op* op, uint64_t address, unsigned size, uint64_t& value) {
-  if (crosses_page(address, size)) return load_split(op, address, size, value);
+Context::Outcome Context::load(uint64_t pc, uint64_t address, unsigned size, uint64_t& value) {
+  if (crosses_page(address, size)) return load_split(pc, address, size, value);
   const Translation found = mmu.fill_data(address, Access::kLoad);
   if (found.fault) {
-    trap(pc_of(op), *found.fault, address);
+    trap(pc, *found.fault, address);
     return Outcome::kTrapped;
   }
   value = 0;
@@ -29,11 +29,11 @@ Context::Outcome Context::load(const Op* op, uint64_t address, unsigned size, ui
   }
   sync_step();
   if ((address & (size - 1)) == 0 && bus.read(found.address, size, value)) return Outcome::kLeave;
-  trap(pc_of(op), Cause::kLoadAccess, address);
+  trap(pc, Cause::kLoadAccess, address);
   return Outcome::kTrapped;
 }
 
-Context::Outcome Context::load_split(const Op* op, uint64_t address, unsigned size,
+Context::Outcome Context::load_split(uint64_t pc, uint64_t address, unsigned size,
                                      uint64_t& value) {
   const uint64_t second_page = (address + size) & ~(kPageSize - 1);
   const auto first_size = static_cast<unsigned>(second_page - address);
@@ -43,7 +43,7 @@ Context::Outcome Context::load_split(const Op* op, uint64_t address, unsigned si
   for (size_t i = 0; i < parts.size(); ++i) {
     const Translation found = mmu.translate(parts[i].first, Access::kLoad);
     if (found.fault || !memory.contains(found.address, parts[i].second)) {
-      trap(pc_of(op), found.fault.value_or(Cause::kLoadAccess), parts[i].first);
+      trap(pc, found.fault.value_or(Cause::kLoadAccess), parts[i].first);
       return Outcome::kTrapped;
     }
     places[i] = found.address;
@@ -55,11 +55,11 @@ Context::Outcome Context::load_split(const Op* op, uint64_t address, unsigned si
   return Outcome::kDone;
 }
 
-Context::Outcome Context::store(const Op* op, uint64_t address, unsigned size, uint64_t value) {
-  if (crosses_page(address, size)) return store_split(op, address, size, value);
+Context::Outcome Context::store(uint64_t pc, uint64_t address, unsigned size, uint64_t value) {
+  if (crosses_page(address, size)) return store_split(pc, address, size, value);
   const Translation found = mmu.fill_data(address, Access::kStore);
   if (found.fault) {
-    trap(pc_of(op), *found.fault, address);
+    trap(pc, *found.fault, address);
     return Outcome::kTrapped;
   }
   if (memory.contains(found.address, size)) {
@@ -68,15 +68,15 @@ Context::Outcome Context::store(const Op* op, uint64_t address, unsigned size, u
       return Outcome::kDone;
     }
     memory.write(found.address, std::as_bytes(std::span(&value, 1)).first(size));
-    return Outcome::kLeave;  // translations or code may have changed under the current page
+    return Outcome::kLeave;  // translations or code may have changed under the running code
   }
   sync_step();
   if ((address & (size - 1)) == 0 && bus.write(found.address, size, value)) return Outcome::kLeave;
-  trap(pc_of(op), Cause::kStoreAccess, address);
+  trap(pc, Cause::kStoreAccess, address);
   return Outcome::kTrapped;
 }
 
-Context::Outcome Context::store_split(const Op* op, uint64_t address, unsigned size,
+Context::Outcome Context::store_split(uint64_t pc, uint64_t address, unsigned size,
                                       uint64_t value) {
   const uint64_t second_page = (address + size) & ~(kPageSize - 1);
   const auto first_size = static_cast<unsigned>(second_page - address);
@@ -84,11 +84,11 @@ Context::Outcome Context::store_split(const Op* op, uint64_t address, unsigned s
   const Translation second = mmu.translate(second_page, Access::kStore);
   // Both pages are translated before either is written.
   if (first.fault || !memory.contains(first.address, first_size)) {
-    trap(pc_of(op), first.fault.value_or(Cause::kStoreAccess), address);
+    trap(pc, first.fault.value_or(Cause::kStoreAccess), address);
     return Outcome::kTrapped;
   }
   if (second.fault || !memory.contains(second.address, size - first_size)) {
-    trap(pc_of(op), second.fault.value_or(Cause::kStoreAccess), second_page);
+    trap(pc, second.fault.value_or(Cause::kStoreAccess), second_page);
     return Outcome::kTrapped;
   }
   const ByteView bytes = std::as_bytes(std::span(&value, 1)).first(size);
@@ -97,17 +97,34 @@ Context::Outcome Context::store_split(const Op* op, uint64_t address, unsigned s
   return Outcome::kLeave;
 }
 
-bool Context::locate(const Op* op, uint64_t address, unsigned size, Access access,
+Context::Outcome Context::zero_block(uint64_t pc, uint64_t address) {
+  static constexpr std::array<std::byte, kCacheBlockSize> kZeroes{};
+  const Translation found = mmu.fill_data(address, Access::kStore);
+  const GuestAddress block(found.address.value & ~(kCacheBlockSize - 1));
+  if (found.fault || !memory.contains(block, kCacheBlockSize)) {
+    // What the specification has reported is rs1 itself, not the block ("CMO", "Traps").
+    trap(pc, found.fault.value_or(Cause::kStoreAccess), address);
+    return Outcome::kTrapped;
+  }
+  if (std::byte* place = memory.write_pointer(block); place != nullptr) {
+    std::memset(place, 0, kCacheBlockSize);
+    return Outcome::kDone;
+  }
+  memory.write(block, kZeroes);
+  return Outcome::kLeave;  // translations or code may have changed under the current page
+}
+
+bool Context::locate(uint64_t pc, uint64_t address, unsigned size, Access access,
                      GuestAddress& place) {
   const bool loads = access == Access::kLoad;
   if ((address & (size - 1)) != 0) {
-    trap(pc_of(op), loads ? Cause::kLoadMisaligned : Cause::kStoreMisaligned, address);
+    trap(pc, loads ? Cause::kLoadMisaligned : Cause::kStoreMisaligned, address);
     return false;
   }
   const Translation found = mmu.fill_data(address, access);
   if (found.fault || !memory.contains(found.address, size)) {
     const Cause no_memory = loads ? Cause::kLoadAccess : Cause::kStoreAccess;
-    trap(pc_of(op), found.fault.value_or(no_memory), address);
+    trap(pc, found.fault.value_or(no_memory), address);
     return false;
   }
   place = found.address;

@@ -37,8 +37,9 @@ bool writes_float_register(Format format) {
 
 Handlers find_handlers(Opcode opcode, bool inside_page) {
   for (const Handlers& found :
-       {integer_handlers(opcode), jump_handlers(opcode, inside_page), memory_handlers(opcode),
-        atomic_handlers(opcode), float_handlers(opcode), system_handlers(opcode)}) {
+       {integer_handlers(opcode), bits_handlers(opcode), jump_handlers(opcode, inside_page),
+        memory_handlers(opcode), atomic_handlers(opcode), float_handlers(opcode),
+        system_handlers(opcode)}) {
     if (found.of[1] != nullptr) return found;
   }
   return {};

@@ -25,9 +25,7 @@ Context::~Context() = default;
 void Context::execute() {
   const Op* op = lookup(hart.pc);
   if (op == nullptr) {
-    --left;
-    const Translation fetch = mmu.translate(hart.pc, Access::kFetch);
-    trap(hart.pc, fetch.fault.value_or(Cause::kFetchAccess), hart.pc);
+    fail_to_fetch();
     return;
   }
   uint64_t* const x = hart.x;
@@ -39,6 +37,12 @@ void Context::execute() {
     if (op == nullptr) return;
   } while (remaining != 0);
   hart.pc = pc_of(op);
+}
+
+void Context::fail_to_fetch() {
+  --left;
+  const Translation fetch = mmu.translate(hart.pc, Access::kFetch);
+  trap(hart.pc, fetch.fault.value_or(Cause::kFetchAccess), hart.pc);
 }
 
 const Op* Context::lookup(uint64_t pc) {
@@ -82,7 +86,9 @@ CodePage* Context::make_code_page(uint64_t physical_page) {
 void Context::retire(uint64_t physical_page) {
   retired_.push_back(std::move(code_[physical_page]));
   --code_count_;
-  memory.clear_flag(physical_page, PhysicalMemory::kCode);
+  if (translations == nullptr || !translations->has_code(physical_page)) {
+    memory.clear_flag(physical_page, PhysicalMemory::kCode);
+  }
 }
 
 void Context::free_retired_pages() {
@@ -100,8 +106,9 @@ void Context::drop_all_code() {
 
 void Context::before_code_write(GuestAddress address, size_t size) {
   const uint64_t physical_page = memory.page_index(address);
+  if (translations != nullptr) translations->before_code_write(address, size);
   CodePage* code = code_[physical_page].get();
-  CHECK(code != nullptr);
+  if (code == nullptr) return;
   if (++code->writes >= kRetireAfterWrites) {
     retire(physical_page);
     return;
@@ -126,7 +133,7 @@ const Op* Context::decode_here(Context& context, const Op* op, uint64_t* x) {
     }
     bits |= static_cast<uint32_t>(context.memory.load<uint16_t>(place + 2)) << 16;
   }
-  build_op(code->ops[index], decode(bits), offset, true);
+  build_op(code->ops[index], decode(bits, context.hart.isa), offset, true);
   return op->run(context, op, x);
 }
 
@@ -145,7 +152,8 @@ const Op* Context::across_pages(Context& context, const Op* op, uint64_t* x) {
     return context.trap(pc, second.fault.value_or(Cause::kFetchAccess), pc + 2);
   }
   Op& scratch = context.scratch_[0];
-  build_op(scratch, decode(context.instruction_bits(pc)), pc & (kPageSize - 1), false);
+  build_op(scratch, decode(context.instruction_bits(pc), context.hart.isa), pc & (kPageSize - 1),
+           false);
   context.current = {pc, context.scratch_, nullptr};
   return scratch.run(context, &scratch, x);
 }

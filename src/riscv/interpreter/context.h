@@ -8,7 +8,10 @@
 //      before_code_write(), which makes the Ops concerned decode again.
 //   4. The CodePage that the running Op lies in is never freed under its handler.
 //
-// Owner: the vCPU thread. Internal to riscv/interpreter.
+// The translator (src/jit) runs its cold code by a Context, and reaches memory off its fast path by
+// the same functions.
+//
+// Owner: the vCPU thread. Internal to riscv/interpreter and jit.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +34,15 @@ struct CodePage {
   uint32_t writes = 0;
 };
 
+// Code that another engine derived from guest memory, beside the Ops of a Context.
+class Translations {
+ public:
+  virtual ~Translations() = default;
+  virtual bool has_code(uint64_t physical_page) const = 0;
+  // [address, address + size) lies in one page and is about to change.
+  virtual void before_code_write(GuestAddress address, size_t size) = 0;
+};
+
 struct Context final : WriteObserver {
   // Predecoded pages kept at most, with the one that runs beside them: 64 MiB.
   static constexpr size_t kMaxCodePages = 2048;
@@ -46,6 +58,7 @@ struct Context final : WriteObserver {
   EnvironmentCalls& environment;
   Mmu mmu;
   TlbBank* bank;
+  Translations* translations = nullptr;
 
   Step limit;
   uint64_t left = 0;
@@ -86,10 +99,13 @@ struct Context final : WriteObserver {
 
   // Memory access off the fast path. kDevice: done, but leave, since a wire may have changed.
   enum class Outcome : uint8_t { kDone, kLeave, kTrapped };
-  Outcome load(const Op* op, uint64_t address, unsigned size, uint64_t& value);
-  Outcome store(const Op* op, uint64_t address, unsigned size, uint64_t value);
+  // `pc` is that of the running instruction.
+  Outcome load(uint64_t pc, uint64_t address, unsigned size, uint64_t& value);
+  Outcome store(uint64_t pc, uint64_t address, unsigned size, uint64_t value);
+  // cbo.zero of the block that holds `address`, which lies in one page.
+  Outcome zero_block(uint64_t pc, uint64_t address);
   // A place in RAM that may be loaded from or stored to as one aligned unit. False: trapped.
-  bool locate(const Op* op, uint64_t address, unsigned size, Access access, GuestAddress& place);
+  bool locate(uint64_t pc, uint64_t address, unsigned size, Access access, GuestAddress& place);
 
   // Runs one instruction that lies across two pages.
   const Op* run_across_pages(const Op* op);
@@ -97,6 +113,11 @@ struct Context final : WriteObserver {
 
   // Executes from hart.pc until `left` is 0 or a handler leaves.
   void execute();
+  // The same, and ends also (with hart.pc set) when control went elsewhere than to the next
+  // instruction and `look(physical page, halfword)` of where it went says so.
+  template <typename Look>
+  void execute_until(Look look);
+  bool has_code(uint64_t physical_page) const { return code_[physical_page] != nullptr; }
   void free_retired_pages();
   void drop_all_code();
   // In memory, those that wait to be freed included.
@@ -112,16 +133,40 @@ struct Context final : WriteObserver {
   static const Op* across_pages(Context& context, const Op* op, uint64_t* x);
 
  private:
+  void fail_to_fetch();
   CodePage* make_code_page(uint64_t physical_page);
   void retire(uint64_t physical_page);
-  Outcome load_split(const Op* op, uint64_t address, unsigned size, uint64_t& value);
-  Outcome store_split(const Op* op, uint64_t address, unsigned size, uint64_t value);
+  Outcome load_split(uint64_t pc, uint64_t address, unsigned size, uint64_t& value);
+  Outcome store_split(uint64_t pc, uint64_t address, unsigned size, uint64_t value);
 
   std::vector<std::unique_ptr<CodePage>> code_;  // by physical page
   std::vector<std::unique_ptr<CodePage>> retired_;
   size_t code_count_ = 0;
   Op scratch_[3] = {};  // an instruction across two pages, and the way on
 };
+
+template <typename Look>
+void Context::execute_until(Look look) {
+  const Op* op = lookup(hart.pc);
+  if (op == nullptr) {
+    fail_to_fetch();
+    return;
+  }
+  uint64_t* const x = hart.x;
+  uint64_t remaining = left;
+  do {
+    left = --remaining;
+    const Op* const next = op->run(*this, op, x);
+    if (next == nullptr) return;
+    const auto distance = static_cast<uint64_t>(next - op);
+    op = next;
+    if (distance - 1 > 1 && current.code != nullptr &&
+        look(current.code->physical_page, static_cast<uint64_t>(op - current.ops))) {
+      break;
+    }
+  } while (remaining != 0);
+  hart.pc = pc_of(op);
+}
 
 // Fills `op` from a decoded instruction that starts at byte `offset` of its page.
 void build_op(Op& op, const Instruction& instruction, uint64_t offset, bool may_stay_in_page);

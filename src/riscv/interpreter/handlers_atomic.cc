@@ -28,7 +28,8 @@ bool store_at(Context& context, GuestAddress place, T value) {
 template <typename T, unsigned kSize>
 const Op* load_reserved(Context& context, const Op* op, uint64_t* x) {
   GuestAddress place;
-  if (!context.locate(op, x[op->rs1], sizeof(T), Access::kLoad, place)) return nullptr;
+  if (!context.locate(context.pc_of(op), x[op->rs1], sizeof(T), Access::kLoad, place))
+    return nullptr;
   const T value = context.memory.load<T>(place);
   context.hart.reserved = true;
   context.hart.reserved_address = place;
@@ -40,7 +41,8 @@ const Op* load_reserved(Context& context, const Op* op, uint64_t* x) {
 template <typename T, unsigned kSize>
 const Op* store_conditional(Context& context, const Op* op, uint64_t* x) {
   GuestAddress place;
-  if (!context.locate(op, x[op->rs1], sizeof(T), Access::kStore, place)) return nullptr;
+  if (!context.locate(context.pc_of(op), x[op->rs1], sizeof(T), Access::kStore, place))
+    return nullptr;
   Hart& hart = context.hart;
   const bool holds = hart.reserved && hart.reserved_address == place &&
                      context.memory.load<T>(place) == static_cast<T>(hart.reserved_value);
@@ -54,7 +56,8 @@ const Op* store_conditional(Context& context, const Op* op, uint64_t* x) {
 template <typename T, auto kFunction, unsigned kSize>
 const Op* read_modify_write(Context& context, const Op* op, uint64_t* x) {
   GuestAddress place;
-  if (!context.locate(op, x[op->rs1], sizeof(T), Access::kStore, place)) return nullptr;
+  if (!context.locate(context.pc_of(op), x[op->rs1], sizeof(T), Access::kStore, place))
+    return nullptr;
   const T old_value = context.memory.load<T>(place);
   const T operand = static_cast<T>(x[op->rs2]);
   const uint64_t next_pc = context.pc_of(op) + 2 * kSize;

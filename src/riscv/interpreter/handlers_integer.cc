@@ -1,35 +1,16 @@
 // Integer computation: nothing here can trap or leave.
 #include <limits>
 
-#include "riscv/interpreter/op.h"
-#include "riscv/interpreter/operands.h"
+#include "riscv/interpreter/computation.h"
 
 namespace lockstep::riscv::interpreter {
 namespace {
-
-template <auto kFunction, unsigned kSize>
-const Op* register_register(Context&, const Op* op, uint64_t* x) {
-  x[op->rd] = kFunction(x[op->rs1], x[op->rs2]);
-  return op + kSize;
-}
-
-template <auto kFunction, unsigned kSize>
-const Op* register_immediate(Context&, const Op* op, uint64_t* x) {
-  x[op->rd] = kFunction(x[op->rs1], immediate_of(op));
-  return op + kSize;
-}
 
 template <unsigned kSize>
 const Op* load_upper(Context&, const Op* op, uint64_t* x) {
   x[op->rd] = immediate_of(op);
   return op + kSize;
 }
-
-template <auto kFunction>
-constexpr Handlers kRegister = {{register_register<kFunction, 1>, register_register<kFunction, 2>}};
-template <auto kFunction>
-constexpr Handlers kImmediate = {
-    {register_immediate<kFunction, 1>, register_immediate<kFunction, 2>}};
 
 constexpr uint64_t kMostNegative64 = uint64_t{1} << 63;
 
@@ -71,9 +52,6 @@ uint64_t divw(uint64_t a, uint64_t b) {
 }
 uint64_t remw(uint64_t a, uint64_t b) {
   return extend_word(rem(extend_word(a), extend_word(b)));
-}
-uint64_t low_word(uint64_t a) {
-  return a & 0xffffffff;
 }
 uint64_t divuw(uint64_t a, uint64_t b) {
   return extend_word(divu(low_word(a), low_word(b)));

@@ -33,7 +33,7 @@ template <typename T, File kFile>
                                         unsigned size) {
   const uint64_t address = x[op->rs1] + immediate_of(op);
   uint64_t raw = 0;
-  const Context::Outcome outcome = context.load(op, address, sizeof(T), raw);
+  const Context::Outcome outcome = context.load(context.pc_of(op), address, sizeof(T), raw);
   if (outcome == Context::Outcome::kTrapped) return nullptr;
   set_register<T, kFile>(context, op, x, raw);
   if (outcome == Context::Outcome::kLeave) return context.leave(context.pc_of(op) + 2 * size);
@@ -61,7 +61,7 @@ const Op* load(Context& context, const Op* op, uint64_t* x) {
 [[gnu::noinline]] const Op* store_slowly(Context& context, const Op* op, uint64_t address,
                                          unsigned bytes, uint64_t value, unsigned size) {
   const uint64_t next_pc = context.pc_of(op) + 2 * size;
-  const Context::Outcome outcome = context.store(op, address, bytes, value);
+  const Context::Outcome outcome = context.store(context.pc_of(op), address, bytes, value);
   if (outcome == Context::Outcome::kTrapped) return nullptr;
   if (outcome == Context::Outcome::kLeave) return context.leave(next_pc);
   return op + size;
@@ -81,6 +81,29 @@ const Op* store(Context& context, const Op* op, uint64_t* x) {
   const T narrow = static_cast<T>(value);
   // SAFETY: a hit means that this page of RAM stands at address + addend and is not guarded.
   std::memcpy(reinterpret_cast<void*>(address + entry.addend), &narrow, sizeof(T));
+  return op + kSize;
+}
+
+template <unsigned kSize>
+[[gnu::noinline]] const Op* zero_block_slowly(Context& context, const Op* op, uint64_t address) {
+  const uint64_t next_pc = context.pc_of(op) + 2 * kSize;
+  const Context::Outcome outcome = context.zero_block(context.pc_of(op), address);
+  if (outcome == Context::Outcome::kTrapped) return nullptr;
+  if (outcome == Context::Outcome::kLeave) return context.leave(next_pc);
+  return op + kSize;
+}
+
+template <unsigned kSize>
+const Op* zero_block(Context& context, const Op* op, uint64_t* x) {
+  if (!context.hart.may_zero_blocks()) return context.illegal(op);
+  const uint64_t address = x[op->rs1];
+  const DataEntry& entry = context.bank->data[TlbBank::data_index(address)];
+  if ((address & ~(kPageSize - 1)) != entry.write_tag) [[unlikely]] {
+    return zero_block_slowly<kSize>(context, op, address);
+  }
+  const uint64_t block = address & ~(kCacheBlockSize - 1);
+  // SAFETY: a hit means that this page of RAM stands at address + addend and is not guarded.
+  std::memset(reinterpret_cast<void*>(block + entry.addend), 0, kCacheBlockSize);
   return op + kSize;
 }
 
@@ -123,6 +146,8 @@ Handlers memory_handlers(Opcode opcode) {
       return kStore<uint32_t, File::kFloat>;
     case Opcode::kFsd:
       return kStore<uint64_t, File::kFloat>;
+    case Opcode::kCboZero:
+      return {{zero_block<1>, zero_block<2>}};
     default:
       return {};
   }

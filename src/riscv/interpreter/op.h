@@ -43,6 +43,7 @@ struct Handlers {
   HandlerPair of{};
 };
 Handlers integer_handlers(Opcode opcode);
+Handlers bits_handlers(Opcode opcode);
 Handlers jump_handlers(Opcode opcode, bool inside_page);
 Handlers memory_handlers(Opcode opcode);
 Handlers atomic_handlers(Opcode opcode);

@@ -15,6 +15,10 @@ constexpr uint64_t extend_word(uint64_t value) {
   return static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(value)));
 }
 
+constexpr uint64_t low_word(uint64_t value) {
+  return value & 0xffffffff;
+}
+
 inline uint64_t immediate_of(const Op* op) {
   return static_cast<uint64_t>(static_cast<int64_t>(op->immediate));
 }

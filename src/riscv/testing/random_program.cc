@@ -150,9 +150,10 @@ class ProgramMaker {
   }
 
   Instruction random_computation() {
-    Instruction made = register_form(
-        random_opcode({Format::kR, Format::kI, Format::kIShift32, Format::kIShift64, Format::kU}),
-        random_value_register(), random_value_register(), random_value_register());
+    Instruction made =
+        register_form(random_opcode({Format::kR, Format::kRUnary, Format::kI, Format::kIShift32,
+                                     Format::kIShift64, Format::kU}),
+                      random_value_register(), random_value_register(), random_value_register());
     switch (instruction_row(made.opcode).format) {
       case Format::kI:
         made.immediate = random_distance(-2048, 2048, 1);
@@ -176,6 +177,11 @@ class ProgramMaker {
     return made;
   }
   Instruction random_store() {
+    // cbo.zero into anything, but seldom into code and tables: zeroes end what the guest does.
+    if (one_in(24)) {
+      return register_form(random_opcode({Format::kCacheBlock}), 0,
+                           kPointers[one_in(4) ? below(6) : 1], 0);
+    }
     switch (below(6)) {
       case 0:  // into code
         return store_form(any_of({Opcode::kSw, Opcode::kSw, Opcode::kSh, Opcode::kSb}),
