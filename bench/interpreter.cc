@@ -3,12 +3,15 @@
 // Always: the inner loops alone, on a bare hart (loops.h). With --guest: the real kbench in a
 // booted guest. Baselines: the bar of 100 million steps a second, and, for seconds, what
 // --kbench gives (the same program under Debian's qemu-riscv64-static) or the host itself.
+#include "riscv/interpreter/interpreter.h"
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "guest_runner.h"
 #include "io/posix/host_clock.h"
 #include "io/posix/subprocess.h"
+#include "jit/translator.h"
 #include "loop_runner.h"
 #include "loops.h"
 #include "report.h"
@@ -29,6 +32,7 @@ struct Options {
   unsigned repeat = 3;
   unsigned scale = 1;
   bool skip_loops = false;
+  bool translate = false;
 };
 
 bool wanted(const Options& options, const std::string& name) {
@@ -50,7 +54,8 @@ Status measure_loops(const Options& options, Report& report) {
     std::vector<double> native_seconds;
     uint64_t steps = 0;
     for (unsigned i = 0; i < options.repeat; ++i) {
-      const auto run = run_loop(loop);
+      const auto run =
+          run_loop(loop, options.translate ? jit::translator_factory() : riscv::make_interpreter);
       if (!run) return std::unexpected(run.error());
       steps = run->steps;
       seconds.push_back(run->seconds);
@@ -191,6 +196,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000));
   app.add_option("--scale", options.scale, "multiplies the work of the loops")
       ->check(CLI::Range(1, 1000));
+  app.add_flag("--translate", options.translate, "the loops on the translator");
   app.add_flag("--skip-loops", options.skip_loops, "only what --guest asks for");
   CLI11_PARSE(app, argc, argv);
   if (const auto status = lockstep::bench::measure(options); !status) {

@@ -5,7 +5,6 @@
 #include "base/check.h"
 #include "io/posix/anonymous_memory.h"
 #include "io/posix/host_clock.h"
-#include "riscv/interpreter/interpreter.h"
 
 namespace lockstep::bench {
 namespace {
@@ -26,14 +25,14 @@ class NoEnvironment final : public riscv::EnvironmentCalls {
 
 }  // namespace
 
-Result<LoopRun> run_loop(const Loop& loop) {
+Result<LoopRun> run_loop(const Loop& loop, const riscv::EngineFactory& make_engine) {
   auto ram = posix::AnonymousMemory::create(kLoopRamBytes);
   if (!ram) return std::unexpected(ram.error());
   riscv::PhysicalMemory memory(kLoopRam, ram->bytes());
   riscv::Hart hart;
   EmptyBus bus;
   NoEnvironment environment;
-  riscv::Interpreter engine(hart, memory, bus, environment);
+  const auto engine = make_engine(hart, memory, bus, environment);
 
   CHECK(memory.write(kLoopRam, loop.code));
   for (const LoopData& data : loop.data) CHECK(memory.write(data.address, data.bytes));
@@ -43,7 +42,7 @@ Result<LoopRun> run_loop(const Loop& loop) {
 
   const HostTime start = posix::monotonic_now();
   while (!hart.waiting && hart.traps == 0 && hart.step < Step(kMaxLoopSteps)) {
-    engine.run_until(hart.step + kSliceSteps);
+    engine->run_until(hart.step + kSliceSteps);
   }
   const HostTime end = posix::monotonic_now();
   if (!hart.waiting || hart.traps != 0) {

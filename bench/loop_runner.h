@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "loops.h"
+#include "riscv/engine.h"
 
 namespace lockstep::bench {
 
@@ -19,6 +20,6 @@ struct LoopRun {
 // From fresh RAM, a cold TLB and no decoded code. kInvalid when the program does not end within
 // kMaxLoopSteps or takes a trap.
 inline constexpr uint64_t kMaxLoopSteps = uint64_t{1} << 40;
-Result<LoopRun> run_loop(const Loop& loop);
+Result<LoopRun> run_loop(const Loop& loop, const riscv::EngineFactory& make_engine);
 
 }  // namespace lockstep::bench

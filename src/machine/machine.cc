@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/state_visitors.h"
 #include "machine/machine_impl.h"
+#include "riscv/interpreter/interpreter.h"
 
 namespace lockstep::machine {
 namespace {
@@ -38,7 +39,6 @@ Machine::Impl::Impl(BoardDescription board, std::span<std::byte> ram, Outside& o
       outside_(outside),
       memory_(kRamBase, ram),
       sbi_(memory_, *this),
-      engine_(hart_, memory_, *this, sbi_),
       memory_digest_(memory_.page_count()),
       hart_line_(hart_),
       plic_(devices::Plic::kVirtSources, {nullptr, &hart_line_}),
@@ -80,6 +80,18 @@ devices::virtio::MmioTransport& Machine::Impl::add_virtio(devices::virtio::Model
   return *slots_.back();
 }
 
+Status Machine::Impl::make_engine(const EngineChoice& choice) {
+  engine_kind_ = choice.kind;
+  if (choice.kind == EngineKind::kInterpreter) {
+    engine_ = riscv::make_interpreter(hart_, memory_, *this, sbi_);
+    return {};
+  }
+  auto translator = jit::make_translator(choice.translator, hart_, memory_, *this, sbi_);
+  if (!translator) return std::unexpected(translator.error());
+  engine_ = std::move(*translator);
+  return {};
+}
+
 Status Machine::Impl::power_on() {
   Result<BootPlan> plan = plan_boot(board_, static_cast<uint32_t>(slots_.size()));
   if (!plan) return std::unexpected(plan.error());
@@ -101,7 +113,7 @@ void Machine::Impl::restart() {
   for (uint64_t page = 0; page < memory_.page_count(); ++page) {
     memory_.set_flag(page, riscv::PhysicalMemory::kDirty);
   }
-  engine_.flush();
+  engine_->flush();
   load_boot(board_, boot_plan_, memory_, hart_);
 }
 
@@ -109,7 +121,7 @@ StopReason Machine::Impl::run_until(Step target) {
   interrupted_ = false;
   while (power_ == PowerState::kOn) {
     if (hart_.step >= target) return StopReason::kReached;
-    engine_.run_until(target);
+    engine_->run_until(target);
     if (restart_wanted_) {
       restart();
       continue;
@@ -157,7 +169,7 @@ void Machine::Impl::power_request(devices::PowerRequest request) {
   if (request == devices::PowerRequest::kReset) restart_wanted_ = true;
   if (request == devices::PowerRequest::kPowerOff) power_ = PowerState::kOff;
   if (request == devices::PowerRequest::kFailure) power_ = PowerState::kFailed;
-  engine_.request_stop();
+  engine_->request_stop();
 }
 
 void Machine::Impl::console_output(DeviceIndex port, ByteView bytes) {
@@ -180,7 +192,7 @@ uint64_t Machine::Impl::read_ns() {
 
 Hash128 Machine::Impl::digest() {
   memory_digest_.update(memory_);
-  engine_.watch_writes_again();
+  engine_->watch_writes_again();
   Bytes state;
   StateWriter writer(state);
   visit_state(writer);
@@ -204,10 +216,11 @@ Machine::Machine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
 Machine::~Machine() = default;
 
 Result<std::unique_ptr<Machine>> Machine::create(BoardDescription board, std::span<std::byte> ram,
-                                                 Outside& outside) {
+                                                 Outside& outside, const EngineChoice& engine) {
   if (Status checked = check_board(board); !checked) return std::unexpected(checked.error());
   CHECK(ram.size() == board.memory_bytes);
   auto impl = std::make_unique<Impl>(std::move(board), ram, outside);
+  if (Status status = impl->make_engine(engine); !status) return std::unexpected(status.error());
   if (Status status = impl->power_on(); !status) return std::unexpected(status.error());
   return std::unique_ptr<Machine>(new Machine(std::move(impl)));
 }
@@ -251,8 +264,11 @@ ByteView Machine::ram() const {
 const BoardDescription& Machine::board() const {
   return impl_->board_;
 }
+EngineReport Machine::engine_report() const {
+  return {impl_->engine_kind_, impl_->engine_->statistics()};
+}
 void Machine::flush_derived_state() {
-  impl_->engine_.flush();
+  impl_->engine_->flush();
 }
 
 std::optional<GuestTicks> Machine::timer_deadline() const {
@@ -265,7 +281,7 @@ std::optional<GuestTicks> Machine::timer_deadline() const {
 
 void Machine::interrupt() {
   impl_->interrupted_ = true;
-  impl_->engine_.request_stop();
+  impl_->engine_->request_stop();
 }
 
 }  // namespace lockstep::machine

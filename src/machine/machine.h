@@ -28,6 +28,7 @@
 #include "devices/device.h"
 #include "log/entry.h"
 #include "machine/board.h"
+#include "machine/engine_choice.h"
 
 namespace lockstep::machine {
 
@@ -59,7 +60,7 @@ class Machine {
   // `ram` is zeroed, page-aligned and of board.memory_bytes; it and `outside` outlive this. Starts
   // in the power-on state. kInvalid when kernel, initrd and device tree do not fit the memory.
   static Result<std::unique_ptr<Machine>> create(BoardDescription board, std::span<std::byte> ram,
-                                                 Outside& outside);
+                                                 Outside& outside, const EngineChoice& engine = {});
   ~Machine();
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
@@ -89,6 +90,7 @@ class Machine {
   void visit_state(StateVisitor& visitor);
   ByteView ram() const;
   const BoardDescription& board() const;
+  EngineReport engine_report() const;
 
   // Drops everything that is derived (TLB, decoded code): invisible, for tests.
   void flush_derived_state();

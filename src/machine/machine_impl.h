@@ -18,7 +18,7 @@
 #include "machine/machine.h"
 #include "machine/memory_digest.h"
 #include "riscv/bus.h"
-#include "riscv/interpreter/interpreter.h"
+#include "riscv/engine.h"
 #include "riscv/sbi.h"
 
 namespace lockstep::machine {
@@ -30,6 +30,7 @@ class Machine::Impl final : public riscv::Bus,
  public:
   Impl(BoardDescription board, std::span<std::byte> ram, Outside& outside);
 
+  Status make_engine(const EngineChoice& choice);
   Status power_on();
   StopReason run_until(Step target);
   Status apply(const log::Entry& entry);
@@ -92,7 +93,8 @@ class Machine::Impl final : public riscv::Bus,
   riscv::Hart hart_;
   riscv::PhysicalMemory memory_;
   riscv::Sbi sbi_;
-  riscv::Interpreter engine_;
+  EngineKind engine_kind_ = EngineKind::kTranslator;
+  std::unique_ptr<riscv::Engine> engine_;
   MemoryDigest memory_digest_;
 
   HartLine hart_line_;

@@ -25,6 +25,26 @@
 
 namespace lockstep::riscv {
 
+// Since the engine was made.
+struct EngineStatistics {
+  MmuStatistics mmu;
+  // Of a translator; 0 in an interpreter.
+  uint64_t superblocks = 0;
+  uint64_t instructions = 0;  // translated
+  uint64_t code_bytes = 0;    // emitted
+  uint64_t invalidated = 0;   // superblocks, by stores to them
+  uint64_t evicted = 0;       // superblocks, for want of space
+  uint64_t interpreted_steps = 0;
+  uint64_t data_misses = 0;   // accesses off the fast path
+  uint64_t fetch_misses = 0;  // jumps to a page that was not in the TLB
+  // Ways out of translated code.
+  uint64_t cold_exits = 0;
+  uint64_t budget_exits = 0;
+  uint64_t step_exits = 0;
+  uint64_t leave_exits = 0;
+  uint64_t single_steps = 0;  // by the interpreter, without leaving
+};
+
 class Engine {
  public:
   Engine() = default;
@@ -39,7 +59,7 @@ class Engine {
   virtual void flush() = 0;
   // After take_dirty_pages(): makes the next write to each page visible again.
   virtual void watch_writes_again() = 0;
-  virtual const MmuStatistics& mmu_statistics() const = 0;
+  virtual EngineStatistics statistics() const = 0;
 };
 
 // Makes an engine, which becomes the memory's write observer. What it is given outlives it.

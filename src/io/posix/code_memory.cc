@@ -44,8 +44,7 @@ Result<CodeMemory> CodeMemory::create(size_t code_size, size_t table_size) {
   auto writable = map(file.get(), code_size, PROT_READ | PROT_WRITE, MAP_SHARED);
   if (!writable) return std::unexpected(writable.error());
   memory.writable_ = *writable;
-  auto executable =
-      map(file.get(), code_size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_32BIT);
+  auto executable = map(file.get(), code_size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_32BIT);
   if (!executable) return std::unexpected(executable.error());
   memory.executable_ = *executable;
   auto tables = map(-1, table_size, PROT_READ | PROT_WRITE,

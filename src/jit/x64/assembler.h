@@ -23,11 +23,27 @@
 namespace lockstep::jit::x64 {
 
 enum class Reg : uint8_t {
-  kRax, kRcx, kRdx, kRbx, kRsp, kRbp, kRsi, kRdi, kR8, kR9, kR10, kR11, kR12, kR13, kR14, kR15,
+  kRax,
+  kRcx,
+  kRdx,
+  kRbx,
+  kRsp,
+  kRbp,
+  kRsi,
+  kRdi,
+  kR8,
+  kR9,
+  kR10,
+  kR11,
+  kR12,
+  kR13,
+  kR14,
+  kR15,
 };
 enum class Xmm : uint8_t { k0, k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12, k13, k14, k15 };
 
-// A memory operand: [base + index * scale + displacement], or [displacement] (absolute, below 2 GiB).
+// A memory operand: [base + index * scale + displacement], or [displacement] (absolute, below 2
+// GiB).
 struct Mem {
   static constexpr uint8_t kNone = 0xff;
   uint8_t base = kNone;
@@ -39,8 +55,8 @@ constexpr Mem at(Reg base, int32_t displacement = 0) {
   return {static_cast<uint8_t>(base), Mem::kNone, 0, displacement};
 }
 constexpr Mem at(Reg base, Reg index, unsigned scale_log2, int32_t displacement = 0) {
-  return {static_cast<uint8_t>(base), static_cast<uint8_t>(index),
-          static_cast<uint8_t>(scale_log2), displacement};
+  return {static_cast<uint8_t>(base), static_cast<uint8_t>(index), static_cast<uint8_t>(scale_log2),
+          displacement};
 }
 constexpr Mem at_absolute(uint32_t address) {
   return {Mem::kNone, Mem::kNone, 0, static_cast<int32_t>(address)};
@@ -51,9 +67,21 @@ enum class Alu : uint8_t { kAdd = 0, kOr = 1, kAnd = 4, kSub = 5, kXor = 6, kCmp
 enum class Shift : uint8_t { kRol = 0, kRor = 1, kShl = 4, kShr = 5, kSar = 7 };
 // Condition codes of jcc, setcc, cmovcc.
 enum class Cond : uint8_t {
-  kOverflow = 0, kBelow = 2, kNotBelow = 3, kEqual = 4, kNotEqual = 5, kNotAbove = 6, kAbove = 7,
-  kSign = 8, kNotSign = 9, kParity = 10, kNoParity = 11, kLess = 12, kNotLess = 13,
-  kNotGreater = 14, kGreater = 15,
+  kOverflow = 0,
+  kBelow = 2,
+  kNotBelow = 3,
+  kEqual = 4,
+  kNotEqual = 5,
+  kNotAbove = 6,
+  kAbove = 7,
+  kSign = 8,
+  kNotSign = 9,
+  kParity = 10,
+  kNoParity = 11,
+  kLess = 12,
+  kNotLess = 13,
+  kNotGreater = 14,
+  kGreater = 15,
 };
 constexpr Cond negated(Cond condition) {
   return static_cast<Cond>(static_cast<uint8_t>(condition) ^ 1);
@@ -73,7 +101,9 @@ class Label {
 class Assembler {
  public:
   Assembler(std::span<std::byte> space, uint32_t run_address)
-      : start_(space.data()), at_(space.data()), end_(space.data() + space.size()),
+      : start_(space.data()),
+        at_(space.data()),
+        end_(space.data() + space.size()),
         run_address_(run_address) {}
 
   bool ok() const { return !overflow_; }
@@ -192,8 +222,8 @@ class Assembler {
   void shift_cl(Shift operation, Reg to) { op_rr(true, 0xd3, static_cast<Reg>(operation), to); }
   void shift_l_cl(Shift operation, Reg to) { op_rr(false, 0xd3, static_cast<Reg>(operation), to); }
   void setcc(Cond condition, Reg to) {  // the low byte only
-    op2_rr(false, static_cast<uint8_t>(0x90 | static_cast<uint8_t>(condition)),
-           static_cast<Reg>(0), to, true);
+    op2_rr(false, static_cast<uint8_t>(0x90 | static_cast<uint8_t>(condition)), static_cast<Reg>(0),
+           to, true);
   }
   void bswap(Reg to) {
     rex(true, 0, 0, num(to));
@@ -295,9 +325,9 @@ class Assembler {
   void cvt_to_integer(uint8_t prefix, bool wide, bool truncate, Reg to, Xmm from) {
     prefixed_rr(prefix, wide, truncate ? 0x2c : 0x2d, num(to), num(from));
   }
-  // FMA3, 213 form: to = a * to + c.
-  void vfmadd213(bool wide, Xmm to, Xmm a, Xmm c) {
-    vex_rr(1, 2, wide, 0xa9, num(to), num(a), num(c));
+  // FMA3, a 213 form (0xa9 VFMADD, 0xab VFMSUB, 0xad VFNMADD, 0xaf VFNMSUB): to = ±a * to ± c.
+  void vex_fused(uint8_t opcode, bool wide, Xmm to, Xmm a, Xmm c) {
+    vex_rr(1, 2, wide, opcode, num(to), num(a), num(c));
   }
   void ldmxcsr(const Mem& from) { op2_rm(false, 0xae, 2, from); }
   void stmxcsr(const Mem& to) { op2_rm(false, 0xae, 3, to); }

@@ -58,7 +58,7 @@ TEST(Chaos, FlushesAndCutsAreInvisible) {
           << "seed " << seed << ", step " << target.value;
     }
     traps += plain->hart.traps;
-    table_writes += plain->engine->mmu_statistics().page_table_writes;
+    table_writes += plain->engine->statistics().mmu.page_table_writes;
   }
   // That the guests do what they are for.
   EXPECT_GT(traps, seeds.count * kPieces);

@@ -22,11 +22,11 @@ Context::Context(Hart& the_hart, PhysicalMemory& the_memory, Bus& the_bus,
 
 Context::~Context() = default;
 
-void Context::execute() {
+bool Context::execute() {
   const Op* op = lookup(hart.pc);
   if (op == nullptr) {
     fail_to_fetch();
-    return;
+    return false;
   }
   uint64_t* const x = hart.x;
   // Counted in a register: `left` is only written, so that no step waits for the one before.
@@ -34,9 +34,10 @@ void Context::execute() {
   do {
     left = --remaining;
     op = op->run(*this, op, x);
-    if (op == nullptr) return;
+    if (op == nullptr) return false;
   } while (remaining != 0);
   hart.pc = pc_of(op);
+  return true;
 }
 
 void Context::fail_to_fetch() {

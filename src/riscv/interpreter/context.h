@@ -111,12 +111,12 @@ struct Context final : WriteObserver {
   const Op* run_across_pages(const Op* op);
   uint32_t instruction_bits(uint64_t pc);
 
-  // Executes from hart.pc until `left` is 0 or a handler leaves.
-  void execute();
-  // The same, and ends also (with hart.pc set) when control went elsewhere than to the next
+  // Executes from hart.pc until `left` is 0 (true) or a handler leaves (false).
+  bool execute();
+  // The same, and ends also (true, hart.pc set) when control went elsewhere than to the next
   // instruction and `look(physical page, halfword)` of where it went says so.
   template <typename Look>
-  void execute_until(Look look);
+  bool execute_until(Look look);
   bool has_code(uint64_t physical_page) const { return code_[physical_page] != nullptr; }
   void free_retired_pages();
   void drop_all_code();
@@ -146,18 +146,18 @@ struct Context final : WriteObserver {
 };
 
 template <typename Look>
-void Context::execute_until(Look look) {
+bool Context::execute_until(Look look) {
   const Op* op = lookup(hart.pc);
   if (op == nullptr) {
     fail_to_fetch();
-    return;
+    return false;
   }
   uint64_t* const x = hart.x;
   uint64_t remaining = left;
   do {
     left = --remaining;
     const Op* const next = op->run(*this, op, x);
-    if (next == nullptr) return;
+    if (next == nullptr) return false;
     const auto distance = static_cast<uint64_t>(next - op);
     op = next;
     if (distance - 1 > 1 && current.code != nullptr &&
@@ -166,6 +166,7 @@ void Context::execute_until(Look look) {
     }
   } while (remaining != 0);
   hart.pc = pc_of(op);
+  return true;
 }
 
 // Fills `op` from a decoded instruction that starts at byte `offset` of its page.

@@ -49,8 +49,10 @@ void Interpreter::watch_writes_again() {
   context_->mmu.drop_write_entries();
 }
 
-const MmuStatistics& Interpreter::mmu_statistics() const {
-  return context_->mmu.statistics();
+EngineStatistics Interpreter::statistics() const {
+  EngineStatistics statistics;
+  statistics.mmu = context_->mmu.statistics();
+  return statistics;
 }
 
 std::unique_ptr<Engine> make_interpreter(Hart& hart, PhysicalMemory& memory, Bus& bus,

@@ -22,7 +22,7 @@ class Interpreter final : public Engine {
   void request_stop() override;
   void flush() override;
   void watch_writes_again() override;
-  const MmuStatistics& mmu_statistics() const override;
+  EngineStatistics statistics() const override;
 
  private:
   std::unique_ptr<interpreter::Context> context_;

@@ -194,7 +194,7 @@ TEST(TranslationChange, GoesOnWorkingInAPageOfTablesThatIsWrittenVeryOften) {
   guest.run(7 * kPasses);
   EXPECT_EQ(guest.hart.x[kA0], kPasses * kSecondMark);
   EXPECT_EQ(guest.hart.x[kA1], kPasses * kFirstMark);
-  EXPECT_GE(guest.engine->mmu_statistics().pages_retired, 3u);
+  EXPECT_GE(guest.engine->statistics().mmu.pages_retired, 3u);
 }
 
 TEST(TranslationChange, AnInvalidPteThatBecomesValidServesTheNextAccess) {

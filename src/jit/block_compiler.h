@@ -1,0 +1,181 @@
+// Translates one superblock: one pass over its instructions, with what seldom runs put behind them.
+//
+// Exactness
+//   1. Steps: the superblock takes its whole length off the budget at its entry, and each way out
+//      gives back what it did not run.
+//   2. Whatever can trap, or must be looked at, knows its place (Site); the hart then is as the
+//      interpreter has it at that instruction.
+//   3. What is not translated inline is one step of the interpreter (Routines::step).
+//
+// Owner: the vCPU thread. Internal to jit.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "jit/host_features.h"
+#include "jit/routines.h"
+#include "jit/superblock_former.h"
+#include "jit/x64/assembler.h"
+
+namespace lockstep::jit {
+
+// What superblocks of one cache have in common.
+struct CompilerSetup {
+  HostFeatures features;
+  Routines routines;
+  uint32_t state = 0;  // address of the RuntimeState
+};
+
+class BlockCompiler {
+ public:
+  explicit BlockCompiler(const CompilerSetup& setup);
+
+  // Emits the superblock; its entry is where the assembler stands. `words`: address of the page's
+  // table.
+  void compile(x64::Assembler& assembler, const InstructionRun& run, uint32_t words);
+
+ private:
+  using Reg = x64::Reg;
+  using Xmm = x64::Xmm;
+  using Mem = x64::Mem;
+  using Alu = x64::Alu;
+  using Shift = x64::Shift;
+  using Cond = x64::Cond;
+
+  // A way out that is seldom taken.
+  struct ColdExit {
+    x64::Label label;
+    enum class To : uint8_t { kPage, kOverBudget, kStep } to;
+    int64_t target = 0;        // relative to the page
+    unsigned steps_after = 0;  // to be given back
+  };
+  // An access that missed the TLB's fast path.
+  struct ColdAccess {
+    x64::Label label;
+    x64::Label resume;
+    uint32_t routine = 0;
+    uint32_t site = 0;
+    enum class Data : uint8_t { kToInteger, kToFloat, kFromInteger, kFromFloat } data;
+    uint8_t reg = 0;
+  };
+  // An instruction that what was emitted for it does not settle: one step of the interpreter.
+  struct ColdStep {
+    x64::Label label;
+    x64::Label resume;
+    uint32_t routine = 0;
+    uint32_t site = 0;
+  };
+  struct ColdNan {
+    x64::Label label;
+    x64::Label resume;
+    uint8_t reg = 0;
+    bool wide = false;
+  };
+
+  // --- The place of the instruction at hand
+  unsigned steps_after() const { return static_cast<unsigned>(run_->size - 1 - index_); }
+  uint32_t site(bool leave = false) const {
+    return Site::make(here_->offset, here_->instruction.length, steps_after(), leave);
+  }
+  Mem state(size_t offset) const { return state_field(setup_.state, offset); }
+  const riscv::Instruction& in() const { return here_->instruction; }
+
+  // --- Guest registers (block_compiler.cc)
+  static bool is_pinned(unsigned guest);
+  static Reg host_of(unsigned guest);
+  Reg read(unsigned guest, Reg scratch);  // its value: in its own register, or put into scratch
+  void read_into(Reg to, unsigned guest);
+  void read_low_into(Reg to, unsigned guest);
+  // Where to compute the value of rd: its own register unless that would destroy `other`.
+  Reg target(unsigned other = 0) const;
+  void finish(Reg from);       // rd = from, if it is not there already
+  void finish_word(Reg from);  // rd = the low half of `from`, sign-extended
+  void alu_guest(Alu operation, Reg to, unsigned guest);
+  void alu_guest_low(Alu operation, Reg to, unsigned guest);
+
+  // Each gives false for instructions that are not its own.
+  bool compile_integer();  // compile_integer.cc
+  bool compile_word();
+  bool compile_multiply();
+  bool compile_bits();    // compile_bits.cc
+  bool compile_memory();  // compile_memory.cc
+  bool compile_atomic();
+  bool compile_control();  // compile_control.cc
+  bool compile_system();
+  bool compile_float();  // compile_float.cc
+  bool compile_float_memory();
+  bool compile_float_arithmetic();
+  bool compile_float_moves();
+  bool compile_float_conversions();
+
+  void binary(Alu operation, bool commutative);
+  void binary_word(Alu operation);
+  void add_immediate();
+  void immediate(Alu operation);
+  void set_if(Cond condition);
+  void set_if_immediate(Cond condition);
+  void shift(Shift operation, bool word);
+  void shift_immediate(Shift operation, bool word);
+  void multiply_high(bool left_signed, bool right_signed);
+  void divide(bool is_signed, bool wants_remainder, bool word);
+  void negated_operand(Alu operation, bool invert_result);
+  void count_bits();
+  void min_max(Cond keep_first);
+  void add_shifted(unsigned amount, bool word_operand);
+  void single_bit(void (x64::Assembler::*operation)(Reg, Reg), bool immediate_operand);
+  void conditional_zero(Cond zero_when);
+
+  void address_into_rax(unsigned base, int32_t displacement);
+  // rax: guest address -> host address. `size`: a power of two.
+  void probe(unsigned size, bool for_store, x64::Label& miss);
+  ColdAccess& cold_access(ColdAccess::Data data, uint32_t routine, uint8_t reg);
+  void load(LoadKind kind);
+  void store(unsigned size);
+  void read_modify_write(unsigned size);
+
+  void branch(Cond condition);
+  void write_link();
+  void jump_relative(int64_t target);
+  void jump_in_page(uint32_t offset);
+  void go_on_behind();
+  void step_by_interpreter(bool leave = false);
+  void float_step();
+  ColdStep& cold_step(uint32_t routine);
+  ColdExit& cold_exit(ColdExit::To to, int64_t target, unsigned steps);
+
+  void require_float();
+  bool rounding_settled();
+  void require_boxed(unsigned f, ColdStep& otherwise);
+  void finish_float(Xmm from, bool wide);
+  void finish_checked(Xmm from, bool wide);
+  void float_binary(uint8_t opcode, bool wide);
+  void float_square_root(bool wide);
+  void float_fused(uint8_t opcode, bool wide);
+  void float_compare(bool wide);
+  void float_sign(bool wide);
+  void float_to_integer(bool wide_float, bool wide_integer);
+  void float_from_integer(bool wide_float, bool wide_integer, bool is_unsigned);
+
+  void compile_one();
+  void emit_cold();
+  void emit_cold_exit(ColdExit& exit);
+  void emit_cold_access(ColdAccess& access);
+
+  const CompilerSetup setup_;
+  x64::Assembler* a_ = nullptr;
+  const InstructionRun* run_ = nullptr;
+  uint32_t words_ = 0;
+  uint32_t entry_address_ = 0;
+  size_t index_ = 0;
+  const PlacedInstruction* here_ = nullptr;
+  bool float_checked_ = false;
+  bool ended_ = false;
+  // Bounded by a few for each instruction; never reallocated, since code under way refers to them.
+  std::vector<ColdExit> exits_;
+  std::vector<ColdAccess> accesses_;
+  std::vector<ColdStep> steps_;
+  std::vector<ColdNan> nans_;
+};
+
+}  // namespace lockstep::jit

@@ -1,0 +1,131 @@
+#include "jit/code_cache.h"
+
+#include <algorithm>
+#include <new>
+
+#include "base/check.h"
+
+namespace lockstep::jit {
+
+CodeCache::CodeCache(posix::CodeMemory memory, uint64_t pages)
+    : memory_(std::move(memory)), tables_(pages) {
+  static_assert(sizeof(RuntimeState) <= kStateBytes);
+  CHECK(memory_.tables().size() >= table_space());
+  state_ = new (memory_.tables().data()) RuntimeState;
+  // SAFETY: page-aligned, zeroed memory that holds nothing but words.
+  empty_words_ = reinterpret_cast<uint32_t*>(memory_.tables().data() + kStateBytes);
+  const size_t space = memory_.writable_code().size() - kRoutineBytes;
+  region_bytes_ = space / kRegions / riscv::kPageSize * riscv::kPageSize;
+  CHECK(region_bytes_ > kMaxSuperblockBytes);
+}
+
+std::span<std::byte> CodeCache::routine_space() {
+  return memory_.writable_code().first(kRoutineBytes);
+}
+
+void CodeCache::set_not_translated(uint32_t address) {
+  not_translated_ = address;
+  std::fill_n(empty_words_, kHalfwordsPerPage, address);
+}
+
+CodeTable* CodeCache::make(uint64_t page) {
+  CHECK(!tables_[page]);
+  if (used_tables_.size() == kMaxTables) return nullptr;
+  tables_[page] = std::make_unique<CodeTable>();
+  CodeTable& table = *tables_[page];
+  table.words = empty_words_ + (used_tables_.size() + 1) * kHalfwordsPerPage;
+  std::fill_n(table.words, kHalfwordsPerPage, not_translated_);
+  used_tables_.push_back(page);
+  return &table;
+}
+
+CodeCache::Space CodeCache::begin_superblock() {
+  if (region_bytes_ - used_in_region_ < kMaxSuperblockBytes) {
+    region_ = (region_ + 1) % kRegions;
+    reuse_region(region_);
+    used_in_region_ = 0;
+  }
+  const size_t offset = kRoutineBytes + region_ * region_bytes_ + used_in_region_;
+  return {memory_.writable_code().subspan(offset, kMaxSuperblockBytes),
+          memory_.code_address() + static_cast<uint32_t>(offset)};
+}
+
+void CodeCache::add(uint64_t page, const Superblock& superblock, size_t code_bytes,
+                    size_t instructions) {
+  constexpr size_t kAlignment = 16;
+  used_in_region_ += (code_bytes + kAlignment - 1) / kAlignment * kAlignment;
+  CodeTable& table = *tables_[page];
+  table.superblocks.push_back(superblock);
+  table.granules |= granules_of(superblock.first, superblock.end);
+  table.words[superblock.entry / 2] = superblock.code;
+  residents_[region_].push_back({page, superblock.code, superblock.entry});
+  ++statistics_.superblocks;
+  statistics_.instructions += instructions;
+  statistics_.code_bytes += code_bytes;
+}
+
+uint64_t CodeCache::granules_of(uint64_t first, uint64_t end) {
+  const uint64_t low = first >> kGranuleShift;
+  const uint64_t high = (end - 1) >> kGranuleShift;
+  return (~uint64_t{0} >> (63 - (high - low))) << low;
+}
+
+void CodeCache::refresh_granules(CodeTable& table) {
+  table.granules = 0;
+  for (const Superblock& block : table.superblocks) {
+    table.granules |= granules_of(block.first, block.end);
+  }
+}
+
+bool CodeCache::drop_range(uint64_t page, uint64_t offset, uint64_t size) {
+  CodeTable& table = *tables_[page];
+  if ((table.granules & granules_of(offset, offset + size)) == 0) {
+    return table.superblocks.empty();
+  }
+  const size_t dropped = std::erase_if(table.superblocks, [&](const Superblock& block) {
+    if (block.first >= offset + size || offset >= block.end) return false;
+    table.words[block.entry / 2] = not_translated_;
+    table.heat[block.entry / 2] = 0;
+    return true;
+  });
+  statistics_.invalidated += dropped;
+  if (dropped != 0) refresh_granules(table);
+  return table.superblocks.empty();
+}
+
+void CodeCache::drop_page(uint64_t page) {
+  CodeTable& table = *tables_[page];
+  for (const Superblock& block : table.superblocks) {
+    table.words[block.entry / 2] = not_translated_;
+  }
+  statistics_.invalidated += table.superblocks.size();
+  table.superblocks.clear();
+  table.granules = 0;
+  table.writes = 0;
+  table.heat.fill(0);
+}
+
+void CodeCache::reuse_region(size_t region) {
+  ++statistics_.regions_reused;
+  for (const Resident& resident : residents_[region]) {
+    CodeTable* const table = tables_[resident.page].get();
+    if (table == nullptr) continue;
+    const size_t dropped = std::erase_if(table->superblocks, [&](const Superblock& block) {
+      return block.code == resident.code && block.entry == resident.entry;
+    });
+    if (dropped == 0) continue;
+    statistics_.evicted += dropped;
+    table->words[resident.entry / 2] = not_translated_;
+  }
+  residents_[region].clear();
+}
+
+void CodeCache::drop_all() {
+  for (const uint64_t page : used_tables_) tables_[page].reset();
+  used_tables_.clear();
+  for (auto& residents : residents_) residents.clear();
+  region_ = 0;
+  used_in_region_ = 0;
+}
+
+}  // namespace lockstep::jit

@@ -1,0 +1,197 @@
+// Loads, stores and atomic operations: the TLB's fast path inline, everything else by helpers.
+#include <bit>
+
+#include "jit/block_compiler.h"
+#include "riscv/tlb.h"
+
+namespace lockstep::jit {
+
+using riscv::Opcode;
+using x64::at;
+
+void BlockCompiler::address_into_rax(unsigned base, int32_t displacement) {
+  if (is_pinned(base) && displacement != 0) {
+    a_->lea(Reg::kRax, at(host_of(base), displacement));
+    return;
+  }
+  read_into(Reg::kRax, base);
+  if (displacement != 0) a_->alu_imm(Alu::kAdd, Reg::kRax, displacement);
+}
+
+void BlockCompiler::probe(unsigned size, bool for_store, x64::Label& miss) {
+  constexpr unsigned kEntryShift = 5;
+  static_assert(sizeof(riscv::DataEntry) == 1 << kEntryShift);
+  static_assert(offsetof(riscv::TlbBank, data) == 0);
+  a_->mov_l(Reg::kRcx, Reg::kRax);
+  a_->shift_l_imm(Shift::kShr, Reg::kRcx, riscv::kPageShift - kEntryShift);
+  a_->alu_l_imm(Alu::kAnd, Reg::kRcx, (riscv::kDataEntries - 1) << kEntryShift);
+  a_->mov(Reg::kRdx, Reg::kRax);
+  a_->alu_imm(Alu::kAnd, Reg::kRdx,
+              -static_cast<int32_t>(riscv::kPageSize) | static_cast<int32_t>(size - 1));
+  const size_t tag =
+      for_store ? offsetof(riscv::DataEntry, write_tag) : offsetof(riscv::DataEntry, read_tag);
+  a_->alu(Alu::kCmp, Reg::kRdx, at(kBank, Reg::kRcx, 0, static_cast<int32_t>(tag)));
+  a_->jcc(Cond::kNotEqual, miss);
+  a_->alu(Alu::kAdd, Reg::kRax, at(kBank, Reg::kRcx, 0, offsetof(riscv::DataEntry, addend)));
+}
+
+void BlockCompiler::load(LoadKind kind) {
+  static constexpr std::array<unsigned, 8> kSizes = {1, 2, 4, 8, 1, 2, 4, 4};
+  const auto number = static_cast<size_t>(kind);
+  ColdAccess& cold =
+      cold_access(ColdAccess::Data::kToInteger, setup_.routines.load[number], in().rd);
+  address_into_rax(in().rs1, in().immediate);
+  probe(kSizes[number], false, cold.label);
+  const Reg to = in().rd == 0 ? Reg::kRax : target();
+  const Mem from = at(Reg::kRax);
+  switch (kind) {
+    case LoadKind::kB:
+      a_->movsx_b(to, from);
+      break;
+    case LoadKind::kH:
+      a_->movsx_w(to, from);
+      break;
+    case LoadKind::kW:
+      a_->movsxd(to, from);
+      break;
+    case LoadKind::kD:
+      a_->mov(to, from);
+      break;
+    case LoadKind::kBu:
+      a_->movzx_b(to, from);
+      break;
+    case LoadKind::kHu:
+      a_->movzx_w(to, from);
+      break;
+    case LoadKind::kWu:
+    case LoadKind::kBoxedW:
+      a_->mov_l(to, from);
+      break;
+  }
+  finish(to);
+  a_->bind(cold.resume);
+}
+
+void BlockCompiler::store(unsigned size) {
+  ColdAccess& cold =
+      cold_access(ColdAccess::Data::kFromInteger,
+                  setup_.routines.store[static_cast<size_t>(std::countr_zero(size))], in().rs2);
+  address_into_rax(in().rs1, in().immediate);
+  probe(size, true, cold.label);
+  const Reg value = read(in().rs2, Reg::kRcx);
+  const Mem to = at(Reg::kRax);
+  if (size == 1) a_->mov_b(to, value);
+  if (size == 2) a_->mov_w16(to, value);
+  if (size == 4) a_->mov_l(to, value);
+  if (size == 8) a_->mov(to, value);
+  a_->bind(cold.resume);
+}
+
+bool BlockCompiler::compile_memory() {
+  switch (in().opcode) {
+    case Opcode::kLb:
+      load(LoadKind::kB);
+      return true;
+    case Opcode::kLh:
+      load(LoadKind::kH);
+      return true;
+    case Opcode::kLw:
+      load(LoadKind::kW);
+      return true;
+    case Opcode::kLd:
+      load(LoadKind::kD);
+      return true;
+    case Opcode::kLbu:
+      load(LoadKind::kBu);
+      return true;
+    case Opcode::kLhu:
+      load(LoadKind::kHu);
+      return true;
+    case Opcode::kLwu:
+      load(LoadKind::kWu);
+      return true;
+    case Opcode::kSb:
+      store(1);
+      return true;
+    case Opcode::kSh:
+      store(2);
+      return true;
+    case Opcode::kSw:
+      store(4);
+      return true;
+    case Opcode::kSd:
+      store(8);
+      return true;
+    default:
+      return false;
+  }
+}
+
+// One hart runs at a time, so that plain loads and stores are atomic.
+void BlockCompiler::read_modify_write(unsigned size) {
+  ColdStep& cold = cold_step(setup_.routines.step);
+  read_into(Reg::kRax, in().rs1);
+  probe(size, true, cold.label);
+  const bool wide = size == 8;
+  const Mem place = at(Reg::kRax);
+  if (wide) {
+    a_->mov(Reg::kRcx, place);
+  } else {
+    a_->movsxd(Reg::kRcx, place);
+  }
+  switch (in().opcode) {
+    case Opcode::kAmoswapW:
+    case Opcode::kAmoswapD:
+      read_into(Reg::kRdx, in().rs2);
+      break;
+    case Opcode::kAmoaddW:
+    case Opcode::kAmoaddD:
+      read_into(Reg::kRdx, in().rs2);
+      a_->alu(Alu::kAdd, Reg::kRdx, Reg::kRcx);
+      break;
+    case Opcode::kAmoorW:
+    case Opcode::kAmoorD:
+      read_into(Reg::kRdx, in().rs2);
+      a_->alu(Alu::kOr, Reg::kRdx, Reg::kRcx);
+      break;
+    case Opcode::kAmoandW:
+    case Opcode::kAmoandD:
+      read_into(Reg::kRdx, in().rs2);
+      a_->alu(Alu::kAnd, Reg::kRdx, Reg::kRcx);
+      break;
+    default:
+      read_into(Reg::kRdx, in().rs2);
+      a_->alu(Alu::kXor, Reg::kRdx, Reg::kRcx);
+      break;
+  }
+  if (wide) {
+    a_->mov(place, Reg::kRdx);
+  } else {
+    a_->mov_l(place, Reg::kRdx);
+  }
+  finish(Reg::kRcx);
+  a_->bind(cold.resume);
+}
+
+bool BlockCompiler::compile_atomic() {
+  switch (in().opcode) {
+    case Opcode::kAmoswapW:
+    case Opcode::kAmoaddW:
+    case Opcode::kAmoxorW:
+    case Opcode::kAmoandW:
+    case Opcode::kAmoorW:
+      read_modify_write(4);
+      return true;
+    case Opcode::kAmoswapD:
+    case Opcode::kAmoaddD:
+    case Opcode::kAmoxorD:
+    case Opcode::kAmoandD:
+    case Opcode::kAmoorD:
+      read_modify_write(8);
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace lockstep::jit

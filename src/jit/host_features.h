@@ -1,0 +1,21 @@
+// What the host's processor offers beyond x86-64, of what translated code can use. Each has an
+// exact fallback, so that features change speed only.
+//
+// Owner: none (values).
+#pragma once
+
+namespace lockstep::jit {
+
+struct HostFeatures {
+  bool fma = false;   // FMA3, with AVX state enabled by the system
+  bool bmi2 = false;  // SHLX, SHRX, SARX (VEX-coded)
+  bool bmi1 = false;  // ANDN, TZCNT
+  bool lzcnt = false;
+  bool popcnt = false;
+
+  // What this host has. LOCKSTEP_HOST_FEATURES=none in the environment masks everything off, for
+  // tests; a list such as "fma,bmi2" masks off what it does not name.
+  static HostFeatures probe();
+};
+
+}  // namespace lockstep::jit

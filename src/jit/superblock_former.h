@@ -1,0 +1,60 @@
+// Which instructions a superblock has: from an entry on, along the way that code takes when no
+// conditional branch is taken, following plain jumps within the page.
+//
+// Invariants
+//   1. All instructions lie whole in one page, and each is there once.
+//   2. Only the last may be one after which the way on is not known: an indirect jump, a call, a
+//      system instruction, a conditional branch backwards.
+//
+// Owner: none (a pure function of the page's bytes). Internal to jit.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "riscv/instruction.h"
+#include "riscv/isa.h"
+
+namespace lockstep::jit {
+
+// Few enough that their count is a byte of displacement.
+inline constexpr size_t kMaxInstructions = 96;
+
+struct PlacedInstruction {
+  riscv::Instruction instruction;
+  uint16_t offset = 0;  // in the page
+
+  uint32_t next_offset() const { return offset + uint32_t{instruction.length}; }
+  // Of a direct jump or branch, relative to the start of the page.
+  int64_t target() const { return int64_t{offset} + instruction.immediate; }
+};
+
+struct InstructionRun {
+  std::array<PlacedInstruction, kMaxInstructions> instructions;
+  size_t size = 0;
+  // [first, end): the bytes of the page that it was decoded from, and what lies between.
+  uint32_t first = 0;
+  uint32_t end = 0;
+  // Where execution goes on when the last instruction has nothing to say about it; may be the
+  // page's size.
+  uint32_t next_offset = 0;
+
+  std::span<const PlacedInstruction> all() const { return std::span(instructions).first(size); }
+};
+
+// Empty when the instruction at `entry` reaches into the next page. `page`: a whole page.
+InstructionRun form_superblock(std::span<const std::byte> page, uint32_t entry,
+                               riscv::IsaExtensions isa);
+
+// How an instruction ends a superblock.
+enum class Ending : uint8_t {
+  kNone,
+  kDirectJump,    // jal
+  kIndirectJump,  // jalr
+  kElsewhere,     // traps or goes where the hart says: ecall, sret, wfi…
+};
+Ending ending_of(riscv::Opcode opcode);
+bool is_branch(riscv::Opcode opcode);
+
+}  // namespace lockstep::jit

@@ -1,0 +1,71 @@
+// The translator against the interpreter on random guests, and what only a translator can get
+// wrong. More seeds: LOCKSTEP_SEEDS=100:500 jit_test --gtest_filter='Translator*'.
+#include "jit/translator.h"
+
+#include <gtest/gtest.h>
+#include <random>
+
+#include "base/hash.h"
+#include "base/state_visitors.h"
+#include "riscv/testing/random_program.h"
+#include "riscv/testing/seeds.h"
+#include "riscv/testing/test_guest.h"
+
+namespace lockstep::jit {
+namespace {
+
+using namespace lockstep::riscv;
+using namespace lockstep::riscv::testing;
+
+constexpr uint64_t kSeeds = 12;
+constexpr uint64_t kPieces = 300;
+constexpr uint64_t kLongestPiece = 400;
+
+std::unique_ptr<TestGuest> guest_of(uint64_t seed, const EngineFactory& factory) {
+  auto guest = std::make_unique<TestGuest>(TestGuest::kPages, factory);
+  guest->memory.write(kRamBase, random_program(seed, kRamBase, ProgramDevices::kNone));
+  guest->hart.scounteren = 7;
+  guest->hart.time.set_anchor(Step(0), GuestTicks(0), (uint64_t{1} << 32) / (1 + seed % 3));
+  return guest;
+}
+
+void run_to(TestGuest& guest, Step target) {
+  while (guest.hart.step < target) {
+    guest.engine->run_until(target);
+    if (!guest.hart.waiting) continue;
+    const GuestTicks now = guest.hart.time.at(guest.hart.step);
+    guest.hart.time.set_anchor(guest.hart.step, std::max(now, guest.hart.stimecmp),
+                               guest.hart.time.rate_q32());
+    guest.hart.sie |= kTimerInterrupt;
+    if (guest.hart.stimecmp.value == ~uint64_t{0}) guest.hart.stimecmp = now;
+    guest.hart.wake_if_pending();
+  }
+}
+
+TEST(Translator, EqualsTheInterpreterOnRandomGuests) {
+  Options options;
+  options.hot_threshold = 1;
+  options.code_cache_bytes = kMinCodeCacheBytes;
+  const SeedRange seeds = seed_range(kSeeds);
+  for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) {
+    auto plain = guest_of(seed, make_interpreter);
+    auto translated = guest_of(seed, translator_factory(options));
+    std::mt19937_64 random(seed);
+    for (uint64_t i = 0; i < kPieces; ++i) {
+      const uint64_t longest = i % 8 == 0 ? 4 : kLongestPiece;
+      const Step target = plain->hart.step + 1 + random() % longest;
+      run_to(*plain, target);
+      run_to(*translated, target);
+      if (hash64(plain->state()) == hash64(translated->state())) continue;
+      StateLister left;
+      StateLister right;
+      plain->hart.visit_state(left);
+      translated->hart.visit_state(right);
+      FAIL() << "seed " << seed << ", piece " << i << ", step " << target.value << ": "
+             << first_difference(left, right).value_or("RAM");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lockstep::jit
