@@ -388,8 +388,13 @@ class CodeMaker {
     const InstructionRow row = any_of(rows);
     if (!one_in(6)) return word(random_word(row, value(), any_of<uint8_t>({kSp, kS0}), value()));
     if (on_cache_block(row)) return;
-    // On the device, on a page table: guarded, or not memory at all.
-    rarely([&] { word(random_word(row, value(), any_of<uint8_t>({kGp, kSp}), value())); });
+    // On the device; off the alignment.
+    rarely([&] {
+      if (one_in(2)) return word(random_word(row, value(), kGp, value()));
+      addi(kSp, kSp, 4);
+      word(random_word(row, value(), kSp, value()));
+      addi(kSp, kSp, -4);
+    });
   }
 
   void emit_clock() {

@@ -35,6 +35,7 @@ constexpr uint64_t kImagePages = kMenuPages + 8;
 constexpr uint64_t kSpaces = 4;
 constexpr uint64_t kWindow = 0x4000'0000;
 constexpr uint64_t kMegapage = uint64_t{1} << 21;
+constexpr uint64_t kAgain = 3 * kMegapage;  // from an address to another that maps to the same
 constexpr uint64_t kUserDevices = 0xc000'0000;
 constexpr uint64_t kSupervisorDevices = 0x1'0000'0000;
 enum LeafTable : uint64_t { kUserCode, kUserTwin, kSupervisorCode, kSupervisorTwin };
@@ -132,6 +133,9 @@ class HotProgramMaker {
       put(middle, make_pte(page(kLeafPages + user), kPteValid));
       put(middle + 8, make_pte(page(kLeafPages + supervisor), kPteValid));
       put(middle + 16, make_pte(kAuditRam, kAllRights | (space < 2 ? kPteUser : 0)));
+      // The same tables once more, so that one leaf PTE maps two addresses.
+      put(middle + 24, get(middle));
+      put(middle + 32, get(middle + 8));
     }
   }
 
@@ -193,7 +197,8 @@ class HotProgramMaker {
                        : (supervisor ? kSupervisorDevices : kUserDevices) + kAuditDevice.value;
     x[kTp] = base;
     x[kS2] = data(0, 0);
-    x[kS3] = through_megapage ? 0 : (kAliasSlot * kPageSize) - (base - window);
+    x[kS3] = through_megapage ? 0 : kAliasSlot * kPageSize - (base - window);
+    if (x[kS3] != 0 && one_in(3)) x[kS3] = kAgain;
     x[kS4] = make_patch(random_);
     x[kS5] = x[kS4] ^ make_patch(random_);
     const bool of_code = one_in(2);

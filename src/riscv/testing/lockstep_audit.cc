@@ -381,7 +381,7 @@ AuditOutcome audit(const AuditProgram& program, const AuditOptions& options) {
   outcome.steps = run.step().value;
   outcome.traps = run.reference().hart.traps;
   outcome.stops = run.stops();
-  outcome.page_table_writes = run.reference().engine->mmu_statistics().page_table_writes;
+  outcome.subject = run.subject().engine->statistics();
   if (!difference.empty()) {
     outcome.difference = Search(program, options).find(run.stops(), difference);
   }

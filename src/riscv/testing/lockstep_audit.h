@@ -35,7 +35,7 @@ struct AuditOutcome {
   uint64_t steps = 0;
   uint64_t traps = 0;
   uint64_t stops = 0;
-  uint64_t page_table_writes = 0;
+  EngineStatistics subject;
   std::optional<AuditDifference> difference;
 };
 
