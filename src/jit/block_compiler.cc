@@ -24,6 +24,7 @@ void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run
   words_ = words;
   entry_address_ = assembler.here();
   float_checked_ = false;
+  supervisor_checked_ = false;
   ended_ = false;
   exits_.clear();
   accesses_.clear();
@@ -174,11 +175,16 @@ void BlockCompiler::emit_cold_exit(ColdExit& exit) {
   }
   a_->mov_imm(Reg::kRax, static_cast<uint64_t>(exit.target));
   a_->jmp_to(exit.to == ColdExit::To::kOverBudget ? setup_.routines.exit_budget
+             : exit.to == ColdExit::To::kLeave    ? setup_.routines.exit_leave
                                                   : setup_.routines.exit_step);
 }
 
 void BlockCompiler::emit_cold_access(ColdAccess& access) {
   a_->bind(access.label);
+  const bool stores =
+      access.data == ColdAccess::Data::kFromInteger || access.data == ColdAccess::Data::kFromFloat;
+  a_->alu(Alu::kXor, Reg::kRax,
+          x64::at(kBank, Reg::kRcx, 0, static_cast<int32_t>(tag_offset(stores))));
   if (access.data == ColdAccess::Data::kFromInteger) read_into(Reg::kRdx, access.reg);
   if (access.data == ColdAccess::Data::kFromFloat) a_->mov(Reg::kRdx, f_place(access.reg));
   a_->mov_imm(Reg::kRcx, access.site);
@@ -197,6 +203,7 @@ void BlockCompiler::emit_cold_access(ColdAccess& access) {
 }
 
 void BlockCompiler::emit_cold() {
+  a_->begin_cold();
   for (ColdExit& exit : exits_) emit_cold_exit(exit);
   for (ColdAccess& access : accesses_) emit_cold_access(access);
   for (ColdStep& step : steps_) {

@@ -17,6 +17,7 @@
 #include "jit/routines.h"
 #include "jit/superblock_former.h"
 #include "jit/x64/assembler.h"
+#include "riscv/tlb.h"
 
 namespace lockstep::jit {
 
@@ -24,7 +25,8 @@ namespace lockstep::jit {
 struct CompilerSetup {
   HostFeatures features;
   Routines routines;
-  uint32_t state = 0;  // address of the RuntimeState
+  uint32_t state = 0;                // address of the RuntimeState
+  uint64_t physical_minus_host = 0;  // of any byte of RAM
 };
 
 class BlockCompiler {
@@ -46,7 +48,7 @@ class BlockCompiler {
   // A way out that is seldom taken.
   struct ColdExit {
     x64::Label label;
-    enum class To : uint8_t { kPage, kOverBudget, kStep } to;
+    enum class To : uint8_t { kPage, kOverBudget, kStep, kLeave } to;
     int64_t target = 0;        // relative to the page
     unsigned steps_after = 0;  // to be given back
   };
@@ -126,6 +128,9 @@ class BlockCompiler {
   void single_bit(void (x64::Assembler::*operation)(Reg, Reg), bool immediate_operand);
   void conditional_zero(Cond zero_when);
 
+  static size_t tag_offset(bool for_store) {
+    return for_store ? offsetof(riscv::DataEntry, write_tag) : offsetof(riscv::DataEntry, read_tag);
+  }
   void address_into_rax(unsigned base, int32_t displacement);
   // rax: guest address -> host address. `size`: a power of two.
   void probe(unsigned size, bool for_store, x64::Label& miss);
@@ -133,6 +138,15 @@ class BlockCompiler {
   void load(LoadKind kind);
   void store(unsigned size);
   void read_modify_write(unsigned size);
+  void load_reserved(unsigned size);
+  void store_conditional(unsigned size);
+  void physical_into_rdx();  // of the host address in rax
+  // csr = rd-and-write; gives false where the interpreter has to do it.
+  bool csr_inline();
+  void csr_by_interpreter();
+  void require_supervisor();
+  void read_sstatus();
+  void change_interrupt_enable(bool enable);
 
   void branch(Cond condition);
   void write_link();
@@ -170,6 +184,7 @@ class BlockCompiler {
   size_t index_ = 0;
   const PlacedInstruction* here_ = nullptr;
   bool float_checked_ = false;
+  bool supervisor_checked_ = false;
   bool ended_ = false;
   // Bounded by a few for each instruction; never reallocated, since code under way refers to them.
   std::vector<ColdExit> exits_;

@@ -15,12 +15,8 @@ CodeCache::CodeCache(posix::CodeMemory memory, uint64_t pages)
   // SAFETY: page-aligned, zeroed memory that holds nothing but words.
   empty_words_ = reinterpret_cast<uint32_t*>(memory_.tables().data() + kStateBytes);
   const size_t space = memory_.writable_code().size() - kRoutineBytes;
-  region_bytes_ = space / kRegions / riscv::kPageSize * riscv::kPageSize;
-  CHECK(region_bytes_ > kMaxSuperblockBytes);
-}
-
-std::span<std::byte> CodeCache::routine_space() {
-  return memory_.writable_code().first(kRoutineBytes);
+  area_bytes_ = space / (2 * kRegions) / riscv::kPageSize * riscv::kPageSize;
+  CHECK(area_bytes_ > kMaxSuperblockBytes);
 }
 
 void CodeCache::set_not_translated(uint32_t address) {
@@ -40,20 +36,22 @@ CodeTable* CodeCache::make(uint64_t page) {
 }
 
 CodeCache::Space CodeCache::begin_superblock() {
-  if (region_bytes_ - used_in_region_ < kMaxSuperblockBytes) {
+  if (area_bytes_ - std::max(main_used_, cold_used_) < kMaxSuperblockBytes) {
     region_ = (region_ + 1) % kRegions;
     reuse_region(region_);
-    used_in_region_ = 0;
+    main_used_ = 0;
+    cold_used_ = 0;
   }
-  const size_t offset = kRoutineBytes + region_ * region_bytes_ + used_in_region_;
-  return {memory_.writable_code().subspan(offset, kMaxSuperblockBytes),
-          memory_.code_address() + static_cast<uint32_t>(offset)};
+  const size_t start = kRoutineBytes + 2 * region_ * area_bytes_;
+  return {area(start + main_used_, kMaxSuperblockBytes),
+          area(start + area_bytes_ + cold_used_, kMaxSuperblockBytes)};
 }
 
-void CodeCache::add(uint64_t page, const Superblock& superblock, size_t code_bytes,
+void CodeCache::add(uint64_t page, const Superblock& superblock, const x64::Assembler& assembler,
                     size_t instructions) {
   constexpr size_t kAlignment = 16;
-  used_in_region_ += (code_bytes + kAlignment - 1) / kAlignment * kAlignment;
+  main_used_ += (assembler.main_size() + kAlignment - 1) / kAlignment * kAlignment;
+  cold_used_ += assembler.cold_size();
   CodeTable& table = *tables_[page];
   table.superblocks.push_back(superblock);
   table.granules |= granules_of(superblock.first, superblock.end);
@@ -61,7 +59,7 @@ void CodeCache::add(uint64_t page, const Superblock& superblock, size_t code_byt
   residents_[region_].push_back({page, superblock.code, superblock.entry});
   ++statistics_.superblocks;
   statistics_.instructions += instructions;
-  statistics_.code_bytes += code_bytes;
+  statistics_.code_bytes += assembler.main_size() + assembler.cold_size();
 }
 
 uint64_t CodeCache::granules_of(uint64_t first, uint64_t end) {
@@ -125,7 +123,8 @@ void CodeCache::drop_all() {
   used_tables_.clear();
   for (auto& residents : residents_) residents.clear();
   region_ = 0;
-  used_in_region_ = 0;
+  main_used_ = 0;
+  cold_used_ = 0;
 }
 
 }  // namespace lockstep::jit

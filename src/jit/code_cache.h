@@ -61,7 +61,7 @@ struct CodeCacheStatistics {
 class CodeCache {
  public:
   static constexpr size_t kRegions = 8;
-  // Room that must be free before a superblock is begun.
+  // Room that must be free in each area before a superblock is begun.
   static constexpr size_t kMaxSuperblockBytes = 16 << 10;
   // Tables at most: 8 KiB each. When they are used up, all are given up.
   static constexpr size_t kMaxTables = 4096;
@@ -74,8 +74,7 @@ class CodeCache {
 
   RuntimeState& state() { return *state_; }
   // The space for the shared routines, at the start; used once.
-  std::span<std::byte> routine_space();
-  uint32_t routine_address() const { return memory_.code_address(); }
+  x64::CodeArea routine_space() const { return area(0, kRoutineBytes); }
   void set_not_translated(uint32_t address);
   uint32_t not_translated() const { return not_translated_; }
   // A table in which nothing is translated, for pages that have none of their own.
@@ -86,14 +85,15 @@ class CodeCache {
   // nullptr when kMaxTables are in use.
   CodeTable* make(uint64_t page);
 
-  // Space for the next superblock; gives up a region's superblocks when needed, and tells of pages
-  // that have none left by on_empty.
+  // Where the next superblock goes: what runs often, and what seldom does. Gives up a region's
+  // superblocks when needed.
   struct Space {
-    std::span<std::byte> bytes;
-    uint32_t address;
+    x64::CodeArea main;
+    x64::CodeArea cold;
   };
   Space begin_superblock();
-  void add(uint64_t page, const Superblock& superblock, size_t code_bytes, size_t instructions);
+  void add(uint64_t page, const Superblock& superblock, const x64::Assembler& assembler,
+           size_t instructions);
 
   // Drops what was made from bytes in [offset, offset + size) of a page. True: it has none left.
   bool drop_range(uint64_t page, uint64_t offset, uint64_t size);
@@ -129,9 +129,15 @@ class CodeCache {
   uint32_t not_translated_ = 0;
   std::vector<std::unique_ptr<CodeTable>> tables_;  // by physical page
   std::vector<uint64_t> used_tables_;               // pages with a table, in the order of space
-  size_t region_bytes_;
+  x64::CodeArea area(size_t offset, size_t size) const {
+    return {memory_.writable_code().subspan(offset, size),
+            memory_.code_address() + static_cast<uint32_t>(offset)};
+  }
+
+  size_t area_bytes_;  // of each of a region's two areas
   size_t region_ = 0;
-  size_t used_in_region_ = 0;
+  size_t main_used_ = 0;
+  size_t cold_used_ = 0;
   std::array<std::vector<Resident>, kRegions> residents_;
   CodeCacheStatistics statistics_;
 };

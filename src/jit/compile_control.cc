@@ -110,6 +110,122 @@ bool BlockCompiler::compile_control() {
   }
 }
 
+// From user mode, the interpreter raises the exception.
+void BlockCompiler::require_supervisor() {
+  if (supervisor_checked_) return;
+  supervisor_checked_ = true;  // privilege changes by leaving a superblock only
+  ColdExit& exit =
+      cold_exit(ColdExit::To::kStep, here_->offset, static_cast<unsigned>(run_->size - index_));
+  a_->cmp_b_imm(hart_field(offsetof(riscv::Hart, privilege)),
+                static_cast<uint8_t>(riscv::Privilege::kSupervisor));
+  a_->jcc(Cond::kNotEqual, exit.label);
+}
+
+void BlockCompiler::csr_by_interpreter() {
+  switch (static_cast<riscv::Csr>(in().immediate)) {
+    case riscv::Csr::kSie:
+    case riscv::Csr::kSip:
+    case riscv::Csr::kStimecmp:
+      return step_by_interpreter(true);
+    case riscv::Csr::kFflags:
+    case riscv::Csr::kFrm:
+    case riscv::Csr::kFcsr:
+    case riscv::Csr::kSstatus:
+      float_checked_ = false;
+      return float_step();
+    default:
+      return step_by_interpreter();
+  }
+}
+
+// sstatus as it reads, with SD, into rdx.
+void BlockCompiler::read_sstatus() {
+  static_assert(riscv::kStatusFs == uint64_t{3} << 13 && riscv::kStatusSd == uint64_t{1} << 63);
+  // FS + 1 carries into bit 15, which is 0, when FS is Dirty.
+  a_->mov(Reg::kRdx, hart_field(offsetof(riscv::Hart, sstatus)));
+  a_->lea_l(Reg::kRcx, at(Reg::kRdx, 1 << 13));
+  a_->shift_l_imm(Shift::kShr, Reg::kRcx, 15);
+  a_->shift_imm(Shift::kShl, Reg::kRcx, 63);
+  a_->alu(Alu::kOr, Reg::kRdx, Reg::kRcx);
+}
+
+void BlockCompiler::change_interrupt_enable(bool enable) {
+  require_supervisor();
+  if (in().rd != 0) read_sstatus();
+  const Mem sstatus = hart_field(offsetof(riscv::Hart, sstatus));
+  constexpr auto kSie = static_cast<int32_t>(riscv::kStatusSie);
+  if (enable) {
+    a_->alu_imm(Alu::kOr, sstatus, kSie);
+  } else {
+    a_->alu_imm(Alu::kAnd, sstatus, ~kSie);
+  }
+  if (in().rd != 0) finish(Reg::kRdx);
+  if (!enable) return;
+  ColdExit& exit = cold_exit(ColdExit::To::kLeave, here_->next_offset(), steps_after());
+  a_->alu_imm(Alu::kCmp, state(offsetof(RuntimeState, deliverable)), 0);
+  a_->jcc(Cond::kNotEqual, exit.label);
+}
+
+bool BlockCompiler::csr_inline() {
+  using riscv::Csr;
+  const auto number = static_cast<Csr>(in().immediate);
+  const Opcode opcode = in().opcode;
+  const bool immediate_form =
+      opcode == Opcode::kCsrrwi || opcode == Opcode::kCsrrsi || opcode == Opcode::kCsrrci;
+  const bool replaces = opcode == Opcode::kCsrrw || opcode == Opcode::kCsrrwi;
+  const bool reads_only = !replaces && in().rs1 == 0;
+  if (number == Csr::kSstatus) {
+    if (reads_only) {
+      require_supervisor();
+      read_sstatus();
+      finish(Reg::kRdx);
+      return true;
+    }
+    // The exit would need a place in the next page otherwise.
+    if (!immediate_form || replaces || in().rs1 != riscv::kStatusSie ||
+        here_->next_offset() == kPageSize) {
+      return false;
+    }
+    change_interrupt_enable(opcode == Opcode::kCsrrsi);
+    return true;
+  }
+  size_t offset = 0;
+  switch (number) {
+    case Csr::kSscratch:
+      offset = offsetof(riscv::Hart, sscratch);
+      break;
+    case Csr::kSepc:
+      offset = offsetof(riscv::Hart, sepc);
+      break;
+    case Csr::kScause:
+      offset = offsetof(riscv::Hart, scause);
+      break;
+    case Csr::kStval:
+      offset = offsetof(riscv::Hart, stval);
+      break;
+    case Csr::kSatp:
+      if (!reads_only) return false;
+      offset = offsetof(riscv::Hart, satp);
+      break;
+    default:
+      return false;
+  }
+  if (!reads_only && !(replaces && !immediate_form)) return false;
+  require_supervisor();
+  const Mem place = hart_field(offset);
+  if (reads_only) {
+    a_->mov(Reg::kRax, place);
+    finish(Reg::kRax);
+    return true;
+  }
+  read_into(Reg::kRcx, in().rs1);
+  if (number == Csr::kSepc) a_->alu_imm(Alu::kAnd, Reg::kRcx, -2);
+  if (in().rd != 0) a_->mov(Reg::kRax, place);
+  a_->mov(place, Reg::kRcx);
+  if (in().rd != 0) finish(Reg::kRax);
+  return true;
+}
+
 bool BlockCompiler::compile_system() {
   switch (in().opcode) {
     case Opcode::kEbreak:
@@ -125,31 +241,17 @@ bool BlockCompiler::compile_system() {
       a_->trap();
       ended_ = true;
       return true;
+    case Opcode::kSfenceVma:
+      require_supervisor();  // the TLB is coherent
+      return true;
     case Opcode::kCsrrw:
     case Opcode::kCsrrs:
     case Opcode::kCsrrc:
     case Opcode::kCsrrwi:
     case Opcode::kCsrrsi:
-    case Opcode::kCsrrci: {
-      const auto number = static_cast<riscv::Csr>(in().immediate);
-      switch (number) {
-        case riscv::Csr::kSie:
-        case riscv::Csr::kSip:
-        case riscv::Csr::kStimecmp:
-          step_by_interpreter(true);
-          return true;
-        case riscv::Csr::kFflags:
-        case riscv::Csr::kFrm:
-        case riscv::Csr::kFcsr:
-        case riscv::Csr::kSstatus:
-          float_checked_ = false;
-          float_step();
-          return true;
-        default:
-          step_by_interpreter();
-          return true;
-      }
-    }
+    case Opcode::kCsrrci:
+      if (!csr_inline()) csr_by_interpreter();
+      return true;
     default:
       return false;
   }

@@ -22,17 +22,18 @@ void BlockCompiler::probe(unsigned size, bool for_store, x64::Label& miss) {
   constexpr unsigned kEntryShift = 5;
   static_assert(sizeof(riscv::DataEntry) == 1 << kEntryShift);
   static_assert(offsetof(riscv::TlbBank, data) == 0);
+  const auto entry = [](size_t offset) {
+    return at(kBank, Reg::kRcx, 0, static_cast<int32_t>(offset));
+  };
   a_->mov_l(Reg::kRcx, Reg::kRax);
   a_->shift_l_imm(Shift::kShr, Reg::kRcx, riscv::kPageShift - kEntryShift);
   a_->alu_l_imm(Alu::kAnd, Reg::kRcx, (riscv::kDataEntries - 1) << kEntryShift);
-  a_->mov(Reg::kRdx, Reg::kRax);
-  a_->alu_imm(Alu::kAnd, Reg::kRdx,
-              -static_cast<int32_t>(riscv::kPageSize) | static_cast<int32_t>(size - 1));
-  const size_t tag =
-      for_store ? offsetof(riscv::DataEntry, write_tag) : offsetof(riscv::DataEntry, read_tag);
-  a_->alu(Alu::kCmp, Reg::kRdx, at(kBank, Reg::kRcx, 0, static_cast<int32_t>(tag)));
+  // The offset in the page, if this is it; emit_cold_access() undoes it otherwise.
+  a_->alu(Alu::kXor, Reg::kRax, entry(tag_offset(for_store)));
+  a_->test_sign_extended(Reg::kRax,
+                         -static_cast<int32_t>(riscv::kPageSize) | static_cast<int32_t>(size - 1));
   a_->jcc(Cond::kNotEqual, miss);
-  a_->alu(Alu::kAdd, Reg::kRax, at(kBank, Reg::kRcx, 0, offsetof(riscv::DataEntry, addend)));
+  a_->alu(Alu::kAdd, Reg::kRax, entry(offsetof(riscv::DataEntry, host_page)));
 }
 
 void BlockCompiler::load(LoadKind kind) {
@@ -173,8 +174,80 @@ void BlockCompiler::read_modify_write(unsigned size) {
   a_->bind(cold.resume);
 }
 
+void BlockCompiler::physical_into_rdx() {
+  a_->mov_imm(Reg::kRdx, setup_.physical_minus_host);
+  a_->alu(Alu::kAdd, Reg::kRdx, Reg::kRax);
+}
+
+// The reservation is the physical address and the value that stood there (riscv/hart.h).
+void BlockCompiler::load_reserved(unsigned size) {
+  ColdStep& cold = cold_step(setup_.routines.step);
+  read_into(Reg::kRax, in().rs1);
+  probe(size, false, cold.label);
+  physical_into_rdx();
+  a_->mov_b_imm(hart_field(offsetof(riscv::Hart, reserved)), 1);
+  a_->mov(hart_field(offsetof(riscv::Hart, reserved_address)), Reg::kRdx);
+  if (size == 8) {
+    a_->mov(Reg::kRcx, at(Reg::kRax));
+  } else {
+    a_->mov_l(Reg::kRcx, at(Reg::kRax));
+  }
+  a_->mov(hart_field(offsetof(riscv::Hart, reserved_value)), Reg::kRcx);
+  if (size == 8) {
+    finish(Reg::kRcx);
+  } else {
+    finish_word(Reg::kRcx);
+  }
+  a_->bind(cold.resume);
+}
+
+void BlockCompiler::store_conditional(unsigned size) {
+  ColdStep& cold = cold_step(setup_.routines.step);
+  x64::Label fails;
+  read_into(Reg::kRax, in().rs1);
+  probe(size, true, cold.label);
+  physical_into_rdx();
+  a_->cmp_b_imm(hart_field(offsetof(riscv::Hart, reserved)), 0);
+  a_->mov_imm(Reg::kRcx, 1);
+  a_->jcc(Cond::kEqual, fails);
+  a_->alu(Alu::kCmp, Reg::kRdx, hart_field(offsetof(riscv::Hart, reserved_address)));
+  a_->jcc(Cond::kNotEqual, fails);
+  const Mem expected = hart_field(offsetof(riscv::Hart, reserved_value));
+  if (size == 8) {
+    a_->mov(Reg::kRdx, expected);
+    a_->alu(Alu::kCmp, Reg::kRdx, at(Reg::kRax));
+  } else {
+    a_->mov_l(Reg::kRdx, expected);
+    a_->alu_l(Alu::kCmp, Reg::kRdx, at(Reg::kRax));
+  }
+  a_->jcc(Cond::kNotEqual, fails);
+  read_into(Reg::kRdx, in().rs2);
+  if (size == 8) {
+    a_->mov(at(Reg::kRax), Reg::kRdx);
+  } else {
+    a_->mov_l(at(Reg::kRax), Reg::kRdx);
+  }
+  a_->zero(Reg::kRcx);
+  a_->bind(fails);
+  a_->mov_b_imm(hart_field(offsetof(riscv::Hart, reserved)), 0);
+  finish(Reg::kRcx);
+  a_->bind(cold.resume);
+}
+
 bool BlockCompiler::compile_atomic() {
   switch (in().opcode) {
+    case Opcode::kLrW:
+      load_reserved(4);
+      return true;
+    case Opcode::kLrD:
+      load_reserved(8);
+      return true;
+    case Opcode::kScW:
+      store_conditional(4);
+      return true;
+    case Opcode::kScD:
+      store_conditional(8);
+      return true;
     case Opcode::kAmoswapW:
     case Opcode::kAmoaddW:
     case Opcode::kAmoxorW:

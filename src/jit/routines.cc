@@ -101,7 +101,8 @@ void Emitter::emit_exits() {
   routines_.exit_at_hart = begin();
   a_.mov_imm(Reg::kRdx, static_cast<uint64_t>(ExitReason::kLeave));
   a_.jmp(exit);
-  routines_.jump_slowly = begin();
+  routines_.jump_slowly = begin();  // from emit_jump(): rax is the target xor rdx
+  a_.alu(Alu::kXor, Reg::kRax, Reg::kRdx);
   a_.mov(field(offsetof(RuntimeState, target_pc)), Reg::kRax);
   spill();
   a_.mov(Reg::kRdi, field(offsetof(RuntimeState, translator)));
@@ -219,18 +220,16 @@ void emit_jump(Assembler& a, uint32_t state, uint32_t slow_path) {
   a.mov_l(Reg::kRcx, Reg::kRax);
   a.shift_l_imm(Shift::kShr, Reg::kRcx, riscv::kPageShift - kEntryShift);
   a.alu_l_imm(Alu::kAnd, Reg::kRcx, (riscv::kFetchEntries - 1) << kEntryShift);
-  a.mov(Reg::kRdx, Reg::kRax);
-  a.alu_imm(Alu::kAnd, Reg::kRdx, -static_cast<int32_t>(riscv::kPageSize));
   const auto entry = [&](size_t offset) {
     return at(kBank, Reg::kRcx, 0, kFetch + static_cast<int32_t>(offset));
   };
-  a.alu(Alu::kCmp, Reg::kRdx, entry(offsetof(riscv::FetchEntry, tag)));
-  a.jcc_to(Cond::kNotEqual, slow_path);
-  a.mov(state_field(state, offsetof(RuntimeState, page_va)), Reg::kRdx);
+  a.mov(Reg::kRdx, entry(offsetof(riscv::FetchEntry, tag)));
+  a.alu(Alu::kXor, Reg::kRax, Reg::kRdx);  // the offset in the page, if this is it
+  a.alu_imm(Alu::kCmp, Reg::kRax, riscv::kPageSize - 1);
+  a.jcc_to(Cond::kAbove, slow_path);
   a.mov(Reg::kRcx, entry(offsetof(riscv::FetchEntry, code)));
-  a.mov_l(Reg::kRdx, Reg::kRax);
-  a.alu_l_imm(Alu::kAnd, Reg::kRdx, riscv::kPageSize - 2);
-  a.mov_l(Reg::kRcx, at(Reg::kRcx, Reg::kRdx, 1));
+  a.mov(state_field(state, offsetof(RuntimeState, page_va)), Reg::kRdx);
+  a.mov_l(Reg::kRcx, at(Reg::kRcx, Reg::kRax, 1));  // a word for each two bytes
   a.jmp(Reg::kRcx);
 }
 

@@ -40,7 +40,7 @@ struct Routines {
   uint32_t enter = 0;           // called from C++: (code, &hart.x[16], bank, steps left)
   uint32_t not_translated = 0;  // jumped to with the target, or its low 12 bits, in rax
   uint32_t jump = 0;            // to the guest address in rax
-  uint32_t jump_slowly = 0;     // the same, when the page is not in the TLB
+  uint32_t jump_slowly = 0;     // where emit_jump() goes when the page is not in the TLB
   uint32_t exit_budget = 0;     // eax = offset of the pc in its page; the budget is restored
   uint32_t exit_step = 0;       // the same
   uint32_t exit_leave = 0;      // the same

@@ -42,9 +42,9 @@ bool is_branch(Opcode opcode) {
   }
 }
 
-InstructionRun form_superblock(std::span<const std::byte> page, uint32_t entry,
-                               riscv::IsaExtensions isa) {
-  InstructionRun run;
+void form_superblock(std::span<const std::byte> page, uint32_t entry, riscv::IsaExtensions isa,
+                     InstructionRun& run) {
+  run.size = 0;
   run.first = entry;
   run.end = entry;
   run.next_offset = entry;
@@ -73,7 +73,6 @@ InstructionRun form_superblock(std::span<const std::byte> page, uint32_t entry,
     if (ending != Ending::kNone) break;
     if (is_branch(instruction.opcode) && instruction.immediate <= 0) break;
   }
-  return run;
 }
 
 }  // namespace lockstep::jit

@@ -31,7 +31,7 @@ struct PlacedInstruction {
 };
 
 struct InstructionRun {
-  std::array<PlacedInstruction, kMaxInstructions> instructions;
+  std::array<PlacedInstruction, kMaxInstructions> instructions;  // the first `size` are set
   size_t size = 0;
   // [first, end): the bytes of the page that it was decoded from, and what lies between.
   uint32_t first = 0;
@@ -43,9 +43,10 @@ struct InstructionRun {
   std::span<const PlacedInstruction> all() const { return std::span(instructions).first(size); }
 };
 
-// Empty when the instruction at `entry` reaches into the next page. `page`: a whole page.
-InstructionRun form_superblock(std::span<const std::byte> page, uint32_t entry,
-                               riscv::IsaExtensions isa);
+// Into `run`, whatever it held. Empty when the instruction at `entry` reaches into the next page.
+// `page`: a whole page.
+void form_superblock(std::span<const std::byte> page, uint32_t entry, riscv::IsaExtensions isa,
+                     InstructionRun& run);
 
 // How an instruction ends a superblock.
 enum class Ending : uint8_t {

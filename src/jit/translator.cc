@@ -33,12 +33,16 @@ Translator::Translator(const Options& options, posix::CodeMemory memory, riscv::
   static_assert(std::is_standard_layout_v<riscv::Hart>);
   static_assert(std::is_standard_layout_v<riscv::TlbBank>);
   const uint32_t state_address = posix::CodeMemory::address_of(&state_);
-  x64::Assembler assembler(cache_.routine_space(), cache_.routine_address());
+  x64::Assembler assembler(cache_.routine_space(), {});
   routines_ = emit_routines(assembler, state_address, helpers());
   CHECK(assembler.ok());
   cache_.set_not_translated(routines_.not_translated);
-  compiler_ =
-      std::make_unique<BlockCompiler>(CompilerSetup{options.features, routines_, state_address});
+  // SAFETY: the difference of two addresses of the same byte, as numbers.
+  const uint64_t physical_minus_host =
+      memory_.base().value - reinterpret_cast<uint64_t>(memory_.host(memory_.base()));
+  compiler_ = std::make_unique<BlockCompiler>(
+      CompilerSetup{options.features, routines_, state_address, physical_minus_host});
+  run_ = std::make_unique<InstructionRun>();
   state_.translator = this;
   context_.translations = this;
   context_.mmu.set_no_code(cache_.empty_words());
@@ -160,19 +164,20 @@ uint32_t Translator::find_code() {
 
 uint32_t Translator::translate(uint64_t page, uint32_t offset) {
   const auto bytes = std::span(memory_.host(memory_.page_address(page)), kPageSize);
-  const InstructionRun run = form_superblock(bytes, offset, hart_.isa);
+  InstructionRun& run = *run_;
+  form_superblock(bytes, offset, hart_.isa, run);
   if (run.size == 0) return 0;
   const CodeCache::Space space = cache_.begin_superblock();
-  x64::Assembler assembler(space.bytes, space.address);
+  x64::Assembler assembler(space.main, space.cold);
   CodeTable& table = *cache_.find(page);
   compiler_->compile(assembler, run, posix::CodeMemory::address_of(table.words));
   CHECK(assembler.ok());
   context_.mmu.guard(page, riscv::PhysicalMemory::kCode);
   cache_.add(page,
              {static_cast<uint16_t>(offset), static_cast<uint16_t>(run.first),
-              static_cast<uint16_t>(run.end), space.address},
-             assembler.size(), run.size);
-  return space.address;
+              static_cast<uint16_t>(run.end), space.main.address},
+             assembler, run.size);
+  return space.main.address;
 }
 
 void Translator::before_code_write(GuestAddress address, size_t size) {

@@ -87,6 +87,7 @@ class Translator final : public riscv::Engine, public riscv::interpreter::Transl
   uint32_t hot_threshold_;
   Routines routines_;
   std::unique_ptr<BlockCompiler> compiler_;
+  std::unique_ptr<InstructionRun> run_;  // scratch space of translate()
   riscv::EngineStatistics statistics_;
 };
 

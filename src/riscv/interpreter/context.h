@@ -64,8 +64,9 @@ struct Context final : WriteObserver {
   uint64_t left = 0;
   bool stop = false;
 
+  static constexpr uint64_t kNoPage = 1;  // the address of no page
   struct CurrentPage {
-    uint64_t va = kInvalidTag;
+    uint64_t va = kNoPage;
     const Op* ops = nullptr;
     CodePage* code = nullptr;
   } current;
