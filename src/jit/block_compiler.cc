@@ -18,10 +18,13 @@ BlockCompiler::BlockCompiler(const CompilerSetup& setup) : setup_(setup) {
   nans_.reserve(kColdPerInstruction * kMaxInstructions);
 }
 
-void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run, uint32_t words) {
+void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run,
+                            const Target& target) {
   a_ = &assembler;
   run_ = &run;
-  words_ = words;
+  words_ = target.words;
+  use_windows_ = target.use_windows;
+  window_.reset();
   entry_address_ = assembler.here();
   float_checked_ = false;
   supervisor_checked_ = false;
@@ -35,12 +38,28 @@ void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run
   ColdExit& budget = cold_exit(ColdExit::To::kOverBudget, run.instructions[0].offset,
                                static_cast<unsigned>(run.size));
   a_->jcc(Cond::kSign, budget.label);
+  if (run.straddles()) require_next_page(target.next_page);
   for (index_ = 0; index_ < run.size; ++index_) {
     here_ = &run.instructions[index_];
+    if (!keeps_window(in())) window_.reset();
     compile_one();
   }
   if (!ended_) go_on_behind();
   emit_cold();
+}
+
+// That the instruction's second half still comes from where it was decoded.
+void BlockCompiler::require_next_page(uint64_t next_page) {
+  const PlacedInstruction& only = run_->instructions[0];
+  ColdExit& exit = cold_exit(ColdExit::To::kStep, only.offset, 1);
+  a_->mov(Reg::kRax, state(offsetof(RuntimeState, page_va)));
+  a_->alu_imm(Alu::kAdd, Reg::kRax, riscv::kPageSize);
+  find_fetch_entry(*a_);
+  a_->alu(Alu::kCmp, Reg::kRax, fetch_entry(offsetof(riscv::FetchEntry, tag)));
+  a_->jcc(Cond::kNotEqual, exit.label);
+  a_->mov_imm(Reg::kRax, next_page);
+  a_->alu(Alu::kCmp, Reg::kRax, fetch_entry(offsetof(riscv::FetchEntry, physical_page)));
+  a_->jcc(Cond::kNotEqual, exit.label);
 }
 
 void BlockCompiler::compile_one() {
@@ -156,7 +175,8 @@ BlockCompiler::ColdExit& BlockCompiler::cold_exit(ColdExit::To to, int64_t targe
 BlockCompiler::ColdAccess& BlockCompiler::cold_access(ColdAccess::Data data, uint32_t routine,
                                                       uint8_t reg) {
   CHECK(accesses_.size() < accesses_.capacity());
-  return accesses_.emplace_back(ColdAccess{{}, {}, routine, site(), data, reg});
+  return accesses_.emplace_back(
+      ColdAccess{{}, {}, routine, site(), data, reg, {}, here_->next_offset(), steps_after()});
 }
 
 BlockCompiler::ColdStep& BlockCompiler::cold_step(uint32_t routine) {
@@ -172,6 +192,11 @@ void BlockCompiler::emit_cold_exit(ColdExit& exit) {
   if (exit.to == ColdExit::To::kPage) {
     jump_relative(exit.target);
     return;
+  }
+  if (exit.to == ColdExit::To::kWindow) {
+    a_->mov_imm(Reg::kRax,
+                WindowMiss::make(static_cast<uint32_t>(exit.target), run_->instructions[0].offset));
+    return a_->jmp_to(setup_.routines.exit_window);
   }
   a_->mov_imm(Reg::kRax, static_cast<uint64_t>(exit.target));
   a_->jmp_to(exit.to == ColdExit::To::kOverBudget ? setup_.routines.exit_budget
@@ -199,13 +224,19 @@ void BlockCompiler::emit_cold_access(ColdAccess& access) {
     }
   }
   a_->jcc_to(Cond::kEqual, setup_.routines.exit_at_hart);
+  if (access.window) {
+    open_window(*access.window,
+                cold_exit(ColdExit::To::kStep, access.next_offset, access.steps_after));
+  }
   a_->jmp(access.resume);
 }
 
 void BlockCompiler::emit_cold() {
   a_->begin_cold();
+  for (ColdAccess& access : accesses_) {
+    if (access.label.used()) emit_cold_access(access);
+  }
   for (ColdExit& exit : exits_) emit_cold_exit(exit);
-  for (ColdAccess& access : accesses_) emit_cold_access(access);
   for (ColdStep& step : steps_) {
     a_->bind(step.label);
     a_->mov_imm(Reg::kRcx, step.site);

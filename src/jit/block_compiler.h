@@ -7,10 +7,16 @@
 //      interpreter has it at that instruction.
 //   3. What is not translated inline is one step of the interpreter (Routines::step).
 //
+// Windows: accesses that follow one another by the same base register share one probe of the TLB,
+// which looks at the whole range that they reach. rdx then holds the host address of the range's
+// start, as long as nothing in between needs rdx or runs code of the translator, which might change
+// what the TLB says.
+//
 // Owner: the vCPU thread. Internal to jit.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "jit/host_features.h"
@@ -34,8 +40,13 @@ class BlockCompiler {
   explicit BlockCompiler(const CompilerSetup& setup);
 
   // Emits the superblock; its entry is where the assembler stands. `words`: address of the page's
-  // table.
-  void compile(x64::Assembler& assembler, const InstructionRun& run, uint32_t words);
+  // table. `next_page`: physical, where the rest of an instruction lies that straddles.
+  struct Target {
+    uint32_t words = 0;
+    uint64_t next_page = 0;
+    bool use_windows = true;
+  };
+  void compile(x64::Assembler& assembler, const InstructionRun& run, const Target& target);
 
  private:
   using Reg = x64::Reg;
@@ -48,9 +59,18 @@ class BlockCompiler {
   // A way out that is seldom taken.
   struct ColdExit {
     x64::Label label;
-    enum class To : uint8_t { kPage, kOverBudget, kStep, kLeave } to;
+    enum class To : uint8_t { kPage, kOverBudget, kStep, kLeave, kWindow } to;
     int64_t target = 0;        // relative to the page
     unsigned steps_after = 0;  // to be given back
+  };
+  // The range that accesses by `base` reach from instruction `first` to `last`.
+  struct Window {
+    uint8_t base = 0;
+    bool for_store = false;
+    unsigned alignment = 1;
+    int32_t low = 0;   // displacement of the start, a multiple of the alignment
+    int32_t high = 0;  // and of the end
+    size_t last = 0;
   };
   // An access that missed the TLB's fast path.
   struct ColdAccess {
@@ -60,6 +80,10 @@ class BlockCompiler {
     uint32_t site = 0;
     enum class Data : uint8_t { kToInteger, kToFloat, kFromInteger, kFromFloat } data;
     uint8_t reg = 0;
+    // To be found again before going on.
+    std::optional<Window> window;
+    uint32_t next_offset = 0;
+    unsigned steps_after = 0;
   };
   // An instruction that what was emitted for it does not settle: one step of the interpreter.
   struct ColdStep {
@@ -135,6 +159,20 @@ class BlockCompiler {
   // rax: guest address -> host address. `size`: a power of two.
   void probe(unsigned size, bool for_store, x64::Label& miss);
   ColdAccess& cold_access(ColdAccess::Data data, uint32_t routine, uint8_t reg);
+  // What an instruction reads or writes, when it is a load or a store.
+  struct Access {
+    uint8_t base = 0;
+    int32_t displacement = 0;
+    unsigned size = 0;
+    bool for_store = false;
+  };
+  static std::optional<Access> access_of(const riscv::Instruction& instruction);
+  static bool keeps_window(const riscv::Instruction& instruction);
+  static bool writes(const riscv::Instruction& instruction, uint8_t guest);
+  std::optional<Window> find_window() const;  // compile_window.cc
+  void open_window(const Window& window, ColdExit& miss);
+  // The place on the host of the access at hand: by a window, or by a probe that may go to `cold`.
+  Mem place_of_access(bool for_store, unsigned size, ColdAccess& cold);
   void load(LoadKind kind);
   void store(unsigned size);
   void read_modify_write(unsigned size);
@@ -171,6 +209,7 @@ class BlockCompiler {
   void float_to_integer(bool wide_float, bool wide_integer);
   void float_from_integer(bool wide_float, bool wide_integer, bool is_unsigned);
 
+  void require_next_page(uint64_t next_page);
   void compile_one();
   void emit_cold();
   void emit_cold_exit(ColdExit& exit);
@@ -183,6 +222,8 @@ class BlockCompiler {
   uint32_t entry_address_ = 0;
   size_t index_ = 0;
   const PlacedInstruction* here_ = nullptr;
+  bool use_windows_ = true;
+  std::optional<Window> window_;
   bool float_checked_ = false;
   bool supervisor_checked_ = false;
   bool ended_ = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "base/check.h"
 
@@ -56,6 +57,7 @@ void CodeCache::add(uint64_t page, const Superblock& superblock, const x64::Asse
   table.superblocks.push_back(superblock);
   table.granules |= granules_of(superblock.first, superblock.end);
   table.words[superblock.entry / 2] = superblock.code;
+  table.heat[superblock.entry / 2] = 0;
   residents_[region_].push_back({page, superblock.code, superblock.entry});
   ++statistics_.superblocks;
   statistics_.instructions += instructions;
@@ -73,13 +75,27 @@ void CodeCache::refresh_granules(CodeTable& table) {
   for (const Superblock& block : table.superblocks) {
     table.granules |= granules_of(block.first, block.end);
   }
+  if (!table.reached_from.empty()) table.granules |= 1;
 }
 
-bool CodeCache::drop_range(uint64_t page, uint64_t offset, uint64_t size) {
-  CodeTable& table = *tables_[page];
-  if ((table.granules & granules_of(offset, offset + size)) == 0) {
-    return table.superblocks.empty();
+void CodeCache::note_straddle(uint64_t page, uint64_t next) {
+  CodeTable& table = *tables_[next];
+  table.granules |= 1;
+  if (std::ranges::find(table.reached_from, page) == table.reached_from.end()) {
+    table.reached_from.push_back(page);
   }
+}
+
+void CodeCache::drop_straddlers(CodeTable& table) {
+  for (const uint64_t page : std::exchange(table.reached_from, {})) {
+    if (tables_[page]) drop_range(page, riscv::kPageSize - 2, 2);
+  }
+}
+
+void CodeCache::drop_range(uint64_t page, uint64_t offset, uint64_t size) {
+  CodeTable& table = *tables_[page];
+  if ((table.granules & granules_of(offset, offset + size)) == 0) return;
+  if (offset < 2) drop_straddlers(table);
   const size_t dropped = std::erase_if(table.superblocks, [&](const Superblock& block) {
     if (block.first >= offset + size || offset >= block.end) return false;
     table.words[block.entry / 2] = not_translated_;
@@ -87,8 +103,15 @@ bool CodeCache::drop_range(uint64_t page, uint64_t offset, uint64_t size) {
     return true;
   });
   statistics_.invalidated += dropped;
-  if (dropped != 0) refresh_granules(table);
-  return table.superblocks.empty();
+  refresh_granules(table);
+}
+
+void CodeCache::drop_superblock(uint64_t page, uint64_t entry) {
+  CodeTable& table = *tables_[page];
+  std::erase_if(table.superblocks,
+                [entry](const Superblock& block) { return block.entry == entry; });
+  table.words[entry / 2] = not_translated_;
+  refresh_granules(table);
 }
 
 void CodeCache::drop_page(uint64_t page) {
@@ -98,6 +121,7 @@ void CodeCache::drop_page(uint64_t page) {
   }
   statistics_.invalidated += table.superblocks.size();
   table.superblocks.clear();
+  drop_straddlers(table);
   table.granules = 0;
   table.writes = 0;
   table.heat.fill(0);

@@ -12,13 +12,16 @@
 // Invariants
 //   1. A word of a table is the address of a whole superblock translated from the bytes that stand
 //      in the page now, or not_translated().
-//   2. A page with a superblock is guarded (PhysicalMemory::kCode) by whoever put it in.
+//   2. A page with a superblock, or with a part of one, is guarded (PhysicalMemory::kCode) by
+//   whoever
+//      put it in.
 //   3. Nothing in a region is written while code of that region may run or return.
 //
 // Owner: the vCPU thread. Internal to jit.
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -44,9 +47,14 @@ struct Superblock {
 struct CodeTable {
   uint32_t* words = nullptr;  // kHalfwordsPerPage
   std::vector<Superblock> superblocks;
+  // Pages whose last instruction, a superblock of theirs, has its second half here.
+  std::vector<uint64_t> reached_from;
   uint64_t granules = 0;  // a bit for each 64 bytes of the page that a superblock covers
   uint32_t writes = 0;    // to the page, since it last had none
+  // How often a place was reached that is not translated; of one that is, how often a window's
+  // probe failed.
   std::array<uint8_t, kHalfwordsPerPage> heat{};
+  std::bitset<kHalfwordsPerPage> without_windows;
 };
 
 struct CodeCacheStatistics {
@@ -84,6 +92,10 @@ class CodeCache {
   const CodeTable* find(uint64_t page) const { return tables_[page].get(); }
   // nullptr when kMaxTables are in use.
   CodeTable* make(uint64_t page);
+  bool has_code(uint64_t page) const {
+    const CodeTable* const table = find(page);
+    return table != nullptr && (!table->superblocks.empty() || !table->reached_from.empty());
+  }
 
   // Where the next superblock goes: what runs often, and what seldom does. Gives up a region's
   // superblocks when needed.
@@ -94,9 +106,12 @@ class CodeCache {
   Space begin_superblock();
   void add(uint64_t page, const Superblock& superblock, const x64::Assembler& assembler,
            size_t instructions);
+  // The superblock at the end of `page` reaches into `next`, which has a table.
+  void note_straddle(uint64_t page, uint64_t next);
 
-  // Drops what was made from bytes in [offset, offset + size) of a page. True: it has none left.
-  bool drop_range(uint64_t page, uint64_t offset, uint64_t size);
+  // Drops what was made from bytes in [offset, offset + size) of a page.
+  void drop_range(uint64_t page, uint64_t offset, uint64_t size);
+  void drop_superblock(uint64_t page, uint64_t entry);
   void drop_page(uint64_t page);
   // Drops everything, the tables too: every pointer to one is void.
   void drop_all();
@@ -122,6 +137,7 @@ class CodeCache {
   static uint64_t granules_of(uint64_t first, uint64_t end);
   void reuse_region(size_t region);
   void refresh_granules(CodeTable& table);
+  void drop_straddlers(CodeTable& table);
 
   posix::CodeMemory memory_;
   RuntimeState* state_;

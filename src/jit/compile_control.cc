@@ -183,7 +183,7 @@ bool BlockCompiler::csr_inline() {
     }
     // The exit would need a place in the next page otherwise.
     if (!immediate_form || replaces || in().rs1 != riscv::kStatusSie ||
-        here_->next_offset() == kPageSize) {
+        here_->next_offset() >= kPageSize) {
       return false;
     }
     change_interrupt_enable(opcode == Opcode::kCsrrsi);

@@ -249,12 +249,11 @@ bool BlockCompiler::compile_float_memory() {
   const auto load = [this](LoadKind kind, bool wide) {
     ColdAccess& cold = cold_access(ColdAccess::Data::kToFloat,
                                    setup_.routines.load[static_cast<size_t>(kind)], in().rd);
-    address_into_rax(in().rs1, in().immediate);
-    probe(wide ? 8 : 4, false, cold.label);
+    const Mem from = place_of_access(false, wide ? 8 : 4, cold);
     if (wide) {
-      a_->mov(Reg::kRax, x64::at(Reg::kRax));
+      a_->mov(Reg::kRax, from);
     } else {
-      a_->mov_l(Reg::kRax, x64::at(Reg::kRax));
+      a_->mov_l(Reg::kRax, from);
       a_->mov_imm(Reg::kRcx, kBox);
       a_->alu(Alu::kOr, Reg::kRax, Reg::kRcx);
     }
@@ -264,13 +263,12 @@ bool BlockCompiler::compile_float_memory() {
   const auto store = [this](bool wide) {
     ColdAccess& cold =
         cold_access(ColdAccess::Data::kFromFloat, setup_.routines.store[wide ? 3 : 2], in().rs2);
-    address_into_rax(in().rs1, in().immediate);
-    probe(wide ? 8 : 4, true, cold.label);
+    const Mem to = place_of_access(true, wide ? 8 : 4, cold);
     a_->mov(Reg::kRcx, f_place(in().rs2));
     if (wide) {
-      a_->mov(x64::at(Reg::kRax), Reg::kRcx);
+      a_->mov(to, Reg::kRcx);
     } else {
-      a_->mov_l(x64::at(Reg::kRax), Reg::kRcx);
+      a_->mov_l(to, Reg::kRcx);
     }
     a_->bind(cold.resume);
   };

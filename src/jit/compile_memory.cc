@@ -19,21 +19,13 @@ void BlockCompiler::address_into_rax(unsigned base, int32_t displacement) {
 }
 
 void BlockCompiler::probe(unsigned size, bool for_store, x64::Label& miss) {
-  constexpr unsigned kEntryShift = 5;
-  static_assert(sizeof(riscv::DataEntry) == 1 << kEntryShift);
-  static_assert(offsetof(riscv::TlbBank, data) == 0);
-  const auto entry = [](size_t offset) {
-    return at(kBank, Reg::kRcx, 0, static_cast<int32_t>(offset));
-  };
-  a_->mov_l(Reg::kRcx, Reg::kRax);
-  a_->shift_l_imm(Shift::kShr, Reg::kRcx, riscv::kPageShift - kEntryShift);
-  a_->alu_l_imm(Alu::kAnd, Reg::kRcx, (riscv::kDataEntries - 1) << kEntryShift);
+  find_data_entry(*a_);
   // The offset in the page, if this is it; emit_cold_access() undoes it otherwise.
-  a_->alu(Alu::kXor, Reg::kRax, entry(tag_offset(for_store)));
+  a_->alu(Alu::kXor, Reg::kRax, data_entry(tag_offset(for_store)));
   a_->test_sign_extended(Reg::kRax,
                          -static_cast<int32_t>(riscv::kPageSize) | static_cast<int32_t>(size - 1));
   a_->jcc(Cond::kNotEqual, miss);
-  a_->alu(Alu::kAdd, Reg::kRax, entry(offsetof(riscv::DataEntry, host_page)));
+  a_->alu(Alu::kAdd, Reg::kRax, data_entry(offsetof(riscv::DataEntry, host_page)));
 }
 
 void BlockCompiler::load(LoadKind kind) {
@@ -41,10 +33,8 @@ void BlockCompiler::load(LoadKind kind) {
   const auto number = static_cast<size_t>(kind);
   ColdAccess& cold =
       cold_access(ColdAccess::Data::kToInteger, setup_.routines.load[number], in().rd);
-  address_into_rax(in().rs1, in().immediate);
-  probe(kSizes[number], false, cold.label);
+  const Mem from = place_of_access(false, kSizes[number], cold);
   const Reg to = in().rd == 0 ? Reg::kRax : target();
-  const Mem from = at(Reg::kRax);
   switch (kind) {
     case LoadKind::kB:
       a_->movsx_b(to, from);
@@ -77,10 +67,8 @@ void BlockCompiler::store(unsigned size) {
   ColdAccess& cold =
       cold_access(ColdAccess::Data::kFromInteger,
                   setup_.routines.store[static_cast<size_t>(std::countr_zero(size))], in().rs2);
-  address_into_rax(in().rs1, in().immediate);
-  probe(size, true, cold.label);
+  const Mem to = place_of_access(true, size, cold);
   const Reg value = read(in().rs2, Reg::kRcx);
-  const Mem to = at(Reg::kRax);
   if (size == 1) a_->mov_b(to, value);
   if (size == 2) a_->mov_w16(to, value);
   if (size == 4) a_->mov_l(to, value);

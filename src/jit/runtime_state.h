@@ -29,6 +29,7 @@ enum class ExitReason : uint32_t {
   kCold,    // nothing is translated at hart.pc
   kBudget,  // fewer steps are left than the superblock at hart.pc has
   kStep,    // the interpreter must take the step at hart.pc
+  kWindow,  // the same, since a window's probe failed: state.site is a WindowMiss
   kLeave,   // interrupts, stops or the timer must be looked at
 };
 
@@ -39,7 +40,7 @@ struct RuntimeState {
   const riscv::TlbBank* bank = nullptr;
   Translator* translator = nullptr;
   uint64_t target_pc = 0;  // of a jump whose page was not in the TLB
-  uint32_t site = 0;       // of the instruction that called a helper
+  uint32_t site = 0;
   ExitReason exit_reason = ExitReason::kCold;
   uint32_t guest_mxcsr = 0;
   uint32_t host_mxcsr = 0;
@@ -66,6 +67,12 @@ struct Site {
   static constexpr bool leaves_from_supervisor(uint32_t site) {
     return (site >> kLeaveShift & 1) != 0;
   }
+};
+
+// Where a window's probe failed: the instruction, and the entry of its superblock, as offsets.
+struct WindowMiss {
+  static constexpr uint32_t make(uint32_t offset, uint32_t entry) { return offset | entry << 16; }
+  static constexpr uint32_t entry(uint32_t miss) { return miss >> 16; }
 };
 
 inline constexpr x64::Reg kState = x64::Reg::kRbp;

@@ -101,23 +101,45 @@ void Translator::run_slice() {
         statistics_.interpreted_steps += context_.left;
         context_.execute();
         return;
-      case ExitReason::kStep: {
-        ++statistics_.step_exits;
-        ++statistics_.interpreted_steps;
-        const uint64_t rest = context_.left - 1;
-        context_.limit = context_.limit - rest;
-        context_.left = 1;
-        const bool left = !context_.execute();
-        context_.limit += rest;
-        context_.left += rest;
-        if (left) return;
+      case ExitReason::kWindow:
+        note_window_miss(WindowMiss::entry(state_.site));
+        [[fallthrough]];
+      case ExitReason::kStep:
+        if (!step_by_interpreter()) return;
         break;
-      }
       case ExitReason::kLeave:
         ++statistics_.leave_exits;
         return;
     }
   }
+}
+
+// False: something must be looked at.
+bool Translator::step_by_interpreter() {
+  ++statistics_.step_exits;
+  ++statistics_.interpreted_steps;
+  const uint64_t rest = context_.left - 1;
+  context_.limit = context_.limit - rest;
+  context_.left = 1;
+  const bool goes_on = context_.execute();
+  context_.limit += rest;
+  context_.left += rest;
+  return goes_on;
+}
+
+// A superblock whose windows fail often, since what they reach lies across pages or is guarded, is
+// translated again without them.
+void Translator::note_window_miss(uint32_t entry) {
+  ++statistics_.window_misses;
+  const riscv::FetchEntry& fetch =
+      context_.bank->fetch[riscv::TlbBank::fetch_index(state_.page_va)];
+  if (fetch.tag != state_.page_va) return;
+  CodeTable* const table = cache_.find(fetch.physical_page);
+  if (table == nullptr || table->words[entry / 2] == cache_.not_translated()) return;
+  if (++table->heat[entry / 2] < kGiveUpWindowsAfter) return;
+  table->without_windows[entry / 2] = true;
+  cache_.drop_superblock(fetch.physical_page, entry);
+  table->heat[entry / 2] = static_cast<uint8_t>(hot_threshold_);
 }
 
 void Translator::enter(uint32_t code) {
@@ -132,8 +154,7 @@ void Translator::enter(uint32_t code) {
 }
 
 bool Translator::has_code(uint64_t page) const {
-  const CodeTable* const table = cache_.find(page);
-  return table != nullptr && !table->superblocks.empty();
+  return cache_.has_code(page);
 }
 
 CodeTable* Translator::table_of(uint64_t page) {
@@ -162,20 +183,41 @@ uint32_t Translator::find_code() {
   return translate(page, offset);
 }
 
+// The page that follows the one at state_.page_va, when it can be fetched from and has a table.
+std::optional<uint64_t> Translator::next_page() {
+  const uint64_t next_va = state_.page_va + kPageSize;
+  riscv::FetchEntry& entry = context_.bank->fetch[riscv::TlbBank::fetch_index(next_va)];
+  if (entry.tag != next_va && context_.mmu.fill_fetch(next_va).fault) return std::nullopt;
+  const uint64_t page = entry.physical_page;
+  if (cache_.find(page) == nullptr && cache_.make(page) == nullptr) return std::nullopt;
+  return page;
+}
+
 uint32_t Translator::translate(uint64_t page, uint32_t offset) {
-  const auto bytes = std::span(memory_.host(memory_.page_address(page)), kPageSize);
+  const auto bytes_of = [this](uint64_t number) {
+    return std::span(memory_.host(memory_.page_address(number)), kPageSize);
+  };
+  std::optional<uint64_t> next;
+  if (offset == kPageSize - 2) next = next_page();
   InstructionRun& run = *run_;
-  form_superblock(bytes, offset, hart_.isa, run);
+  form_superblock(bytes_of(page), next ? bytes_of(*next) : std::span<const std::byte>{}, offset,
+                  hart_.isa, run);
   if (run.size == 0) return 0;
   const CodeCache::Space space = cache_.begin_superblock();
   x64::Assembler assembler(space.main, space.cold);
   CodeTable& table = *cache_.find(page);
-  compiler_->compile(assembler, run, posix::CodeMemory::address_of(table.words));
+  compiler_->compile(assembler, run,
+                     {posix::CodeMemory::address_of(table.words), next.value_or(0),
+                      !table.without_windows[offset / 2]});
   CHECK(assembler.ok());
   context_.mmu.guard(page, riscv::PhysicalMemory::kCode);
+  if (run.straddles()) {
+    context_.mmu.guard(*next, riscv::PhysicalMemory::kCode);
+    cache_.note_straddle(page, *next);
+  }
   cache_.add(page,
              {static_cast<uint16_t>(offset), static_cast<uint16_t>(run.first),
-              static_cast<uint16_t>(run.end), space.main.address},
+              static_cast<uint16_t>(std::min<uint64_t>(run.end, kPageSize)), space.main.address},
              assembler, run.size);
   return space.main.address;
 }
@@ -184,12 +226,9 @@ void Translator::before_code_write(GuestAddress address, size_t size) {
   const uint64_t page = memory_.page_index(address);
   CodeTable* const table = cache_.find(page);
   if (table == nullptr) return;
-  bool empty = cache_.drop_range(page, address.value & (kPageSize - 1), size);
-  if (!empty && ++table->writes >= kRetireAfterWrites) {
-    cache_.drop_page(page);
-    empty = true;
-  }
-  if (empty && !context_.has_code(page)) {
+  cache_.drop_range(page, address.value & (kPageSize - 1), size);
+  if (cache_.has_code(page) && ++table->writes >= kRetireAfterWrites) cache_.drop_page(page);
+  if (!cache_.has_code(page) && !context_.has_code(page)) {
     memory_.clear_flag(page, riscv::PhysicalMemory::kCode);
   }
 }

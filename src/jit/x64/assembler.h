@@ -92,6 +92,8 @@ constexpr Cond negated(Cond condition) {
 class Label {
  public:
   bool bound() const { return address_ != 0; }
+  // A jump waits for it to be bound.
+  bool used() const { return last_use_ != 0; }
 
  private:
   friend class Assembler;
@@ -217,6 +219,12 @@ class Assembler {
   void test_sign_extended(Reg a, int32_t value) {  // all 64 bits
     op_rr(true, 0xf7, static_cast<Reg>(0), a);
     dword(static_cast<uint32_t>(value));
+  }
+  void test_b_imm(Reg a, uint8_t value) {
+    rex(false, 0, 0, num(a), num(a) >= 4);
+    byte(0xf6);
+    modrm_rr(0, num(a));
+    byte(value);
   }
   void cmp_b_imm(const Mem& place, uint8_t value) {
     op_rm(false, 0x80, 7, place);
