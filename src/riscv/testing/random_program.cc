@@ -17,12 +17,12 @@ using Random = std::mt19937_64;
 constexpr uint64_t kHandlerPage = 1;
 constexpr uint64_t kStatePage = 2;
 constexpr uint64_t kMenuPage = 3;
-constexpr uint64_t kRootPages = 8;     // two roots,
-constexpr uint64_t kMiddlePages = 10;  // a table for each,
-constexpr uint64_t kLeafPages = 12;    // and two tables of leaves that both use
-constexpr uint64_t kTablePages = 4;    // middle and leaf
-constexpr uint64_t kCodePages = 16;
-constexpr uint64_t kDataPages = 24;
+constexpr uint64_t kRootPages = 8;                     // two roots,
+constexpr uint64_t kMiddlePages = 10;                  // a table for each,
+constexpr uint64_t kLeafPages = kRandomProgramTables;  // and two tables of leaves that both use
+constexpr uint64_t kTablePages = 4;                    // middle and leaf
+constexpr uint64_t kCodePages = kRandomProgramCode;
+constexpr uint64_t kDataPages = kRandomProgramData;
 constexpr uint64_t kPagesOfEach = 8;  // of code, of data
 
 // Virtual addresses: the random code's GiB; RAM as it is; the devices.
