@@ -21,14 +21,14 @@ constexpr uint64_t kWrite = 64;
 constexpr uint64_t kExitGroup = 94;
 
 constexpr size_t kResultsOfProgram = 250'000;  // 4 MB of them
-constexpr size_t kBoundedTuples = 2'000;
+constexpr size_t kBoundedTuples = 1'200;
 constexpr size_t kRandomTuples = 20'000;
 constexpr uint64_t kBoundedSequences = 100;
 constexpr uint64_t kWholeSequences = 2'000;
 constexpr uint64_t kSequenceItems = 40;
 constexpr uint64_t kIterations = 200;
 constexpr size_t kSequenceTuples = 300;  // of each kind
-static_assert(3 * kSequenceTuples * kTupleSize >= kMinimumSequenceOperands);
+static_assert(kSequenceTuples * kTupleSize >= kMinimumSequenceOperands);
 
 bool is_sequence(const FloatJob& job) {
   return job.cases.empty();
@@ -159,13 +159,10 @@ void add_jobs(const std::vector<FloatCase>& cases, const std::vector<OperandTupl
 
 FloatJob sequence_job(uint64_t seed) {
   FloatJob job{.cases = {}, .tuples = {}, .sequence_seed = seed};
-  const auto add = [&](OperandKind kind, size_t count) {
-    const std::vector<OperandTuple> tuples = mixed_tuples(kind, count, kSequenceTuples, seed);
+  for (const OperandKind kind : {OperandKind::kSingle, OperandKind::kDouble}) {
+    const std::vector<OperandTuple> tuples = mixed_tuples(kind, 2, kSequenceTuples, seed);
     job.tuples.insert(job.tuples.end(), tuples.begin(), tuples.end());
-  };
-  add(OperandKind::kSingle, 2);
-  add(OperandKind::kDouble, 2);
-  add(OperandKind::kInteger, 1);
+  }
   return job;
 }
 
@@ -216,8 +213,9 @@ Program build_float_program(const FloatJob& job) {
                         {.traps = Traps::kNone,
                          .items = kSequenceItems,
                          .iterations = kIterations,
-                         .operands = program.base,
-                         .operands_size = job.tuples.size() * kTupleSize,
+                         .singles = program.base,
+                         .doubles = program.base + kSequenceTuples * kTupleSize,
+                         .operands_size = kSequenceTuples * kTupleSize,
                          .scratch = program.base + plan.scratch,
                          .trace = results},
                         random);

@@ -25,7 +25,7 @@ enum class MatrixSize : uint8_t { kBounded, kWhole };
 struct FloatJob {
   std::vector<riscv::testing::FloatCase> cases;
   std::vector<riscv::testing::OperandTuple> tuples;
-  uint64_t sequence_seed = 0;  // without cases: a sequence, with the tuples as its operands
+  uint64_t sequence_seed = 0;  // without cases; the tuples are singles, then as many doubles
 };
 std::vector<FloatJob> float_jobs(MatrixSize size, uint64_t seed);
 

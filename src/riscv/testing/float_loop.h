@@ -3,7 +3,8 @@
 // pending.
 //
 // The code runs in user and in supervisor mode, but for what may trap: that is skipped by a handler
-// which is the program's. It uses s0 to s3, s5 to s7, t0 to t2, a0 to a7 and every f register.
+// which is the program's. It uses ra, gp, s0 to s3, s5 to s7, t0 to t2, a0 to a7 and every f
+// register.
 //
 // Owner: none (the code is a function of the arguments). Units: bytes.
 #pragma once
@@ -48,7 +49,9 @@ struct FloatSequence {
   Traps traps = Traps::kNone;
   uint64_t items = 0;       // in the loop; an item is one to three instructions
   uint64_t iterations = 0;  // each on other operands and on what the one before left
-  GuestAddress operands;    // register values, of any kind
+  // Operands as registers hold them, operands_size bytes of each precision; singles come first.
+  GuestAddress singles;
+  GuestAddress doubles;
   uint64_t operands_size = 0;
   GuestAddress scratch;  // kSequenceScratchSize bytes, loaded from and stored to
   GuestAddress trace;    // sequence_trace_size() bytes

@@ -126,8 +126,9 @@ class ProgramMaker {
                           {.traps = i % 3 == 0 ? Traps::kNone : Traps::kSome,
                            .items = kSequenceItems,
                            .iterations = kIterations,
-                           .operands = page(kTuplePage),
-                           .operands_size = kOperandKinds * kTuplePages * kPageSize,
+                           .singles = tuples(OperandKind::kSingle),
+                           .doubles = tuples(OperandKind::kDouble),
+                           .operands_size = kTuples * kTupleSize,
                            .scratch = page(kScratchPage),
                            .trace = page(kResultPage)},
                           random_);

@@ -1,16 +1,19 @@
 // That the directed floating-point programs hold every case, and what the interpreter does with
-// them. For more programs: LOCKSTEP_SEEDS=0:1000 riscv_test --gtest_filter='FloatProgram.*'.
+// them. For more programs: LOCKSTEP_SEEDS=0:1000 riscv_test --gtest_filter='FloatComparison.*'.
 #include "riscv/testing/float_program.h"
 
 #include <algorithm>
+#include <functional>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <memory>
 #include <random>
 #include <set>
 #include <tuple>
 
-#include "base/hash.h"
-#include "riscv/instruction_fields.h"
+#include "riscv/interpreter/interpreter.h"
 #include "riscv/testing/float_cases.h"
+#include "riscv/testing/float_comparison.h"
 #include "riscv/testing/float_operands.h"
 #include "riscv/testing/seeds.h"
 #include "riscv/testing/test_guest.h"
@@ -114,35 +117,67 @@ TEST(FloatProgram, HoldsEveryRowWithEveryMode) {
   }
 }
 
-constexpr uint64_t kMaximumSteps = 50'000'000;
-
-std::unique_ptr<TestGuest> guest_of(uint64_t index) {
-  auto guest = std::make_unique<TestGuest>();
-  guest->memory.write(kRamBase, float_program(index, kRamBase, 1));
-  constexpr uint64_t kOneTickPerStep = uint64_t{1} << 32;
-  guest->hart.time.set_anchor(Step(0), GuestTicks(0), kOneTickPerStep / (1 + index % 3));
-  return guest;
+TEST(FloatProgram, IsInterruptedAndTrapsAllTheTime) {
+  TestGuest guest;
+  guest.memory.write(kRamBase, float_program(0, kRamBase, 1));
+  constexpr uint64_t kEnough = 400'000;  // steps
+  guest.run(kEnough);
+  EXPECT_GT(guest.hart.traps * 200, kEnough);
 }
 
-TEST(FloatProgram, EndsAndIsTheSameWhereverItIsCut) {
-  const GuestAddress end = float_program_end(kRamBase);
-  const SeedRange indices = seed_range(4);
-  for (uint64_t index = indices.first; index < indices.first + indices.count; ++index) {
-    auto whole = guest_of(index);
-    auto pieces = guest_of(index);
-    std::mt19937_64 random(index);
-    while (whole->hart.pc != end.value) {
-      ASSERT_LT(whole->hart.step.value, kMaximumSteps) << "program " << index;
-      whole->run(10'000);
-    }
-    while (pieces->hart.step < whole->hart.step) {
-      const uint64_t left = whole->hart.step - pieces->hart.step;
-      pieces->run(std::min<uint64_t>(left, 1 + random() % 500));
-      if (random() % 16 == 0) pieces->engine.flush();
-    }
-    ASSERT_EQ(hash64(whole->state()), hash64(pieces->state())) << "program " << index;
-    EXPECT_GT(whole->hart.traps, 1000U) << "program " << index;
+// An interpreter of which the tests make engines with a difference.
+class AlteredEngine final : public Engine {
+ public:
+  // Runs to the target; may stop on the way, or leave something wrong.
+  using Run = std::function<void(Engine& engine, Hart& hart, Step target)>;
+
+  static EngineFactory factory(Run run) {
+    return [run = std::move(run)](Hart& hart, PhysicalMemory& memory, Bus& bus,
+                                  EnvironmentCalls& environment) {
+      auto interpreter = make_interpreter(hart, memory, bus, environment);
+      return std::make_unique<AlteredEngine>(hart, std::move(interpreter), run);
+    };
   }
+  AlteredEngine(Hart& hart, std::unique_ptr<Engine> engine, Run run)
+      : hart_(hart), engine_(std::move(engine)), run_(std::move(run)) {}
+
+  void run_until(Step target) override { run_(*engine_, hart_, target); }
+  void request_stop() override { engine_->request_stop(); }
+  void flush() override { engine_->flush(); }
+  void watch_writes_again() override { engine_->watch_writes_again(); }
+  const MmuStatistics& mmu_statistics() const override { return engine_->mmu_statistics(); }
+
+ private:
+  Hart& hart_;
+  std::unique_ptr<Engine> engine_;
+  Run run_;
+};
+
+TEST(FloatComparison, AnInterpreterThatIsCutAndFlushedIsTheSame) {
+  const SeedRange programs = seed_range(4);
+  for (uint64_t program = programs.first; program < programs.first + programs.count; ++program) {
+    const EngineFactory chopped = AlteredEngine::factory(
+        [random = std::mt19937_64(program)](Engine& engine, Hart& hart, Step target) mutable {
+          while (hart.step < target) {
+            engine.run_until(std::min(target, hart.step + 1 + random() % 100));
+            if (random() % 64 == 0) engine.flush();
+          }
+        });
+    EXPECT_EQ(compare_on_floats({.program = program}, make_interpreter, chopped), "");
+  }
+}
+
+TEST(FloatComparison, FindsAWrongFlagAndAWrongRegister) {
+  const auto wrong = [](const std::function<void(Hart&)>& alter) {
+    return AlteredEngine::factory([alter](Engine& engine, Hart& hart, Step target) {
+      engine.run_until(target);
+      if (target.value > 100'000) alter(hart);
+    });
+  };
+  const EngineFactory flag = wrong([](Hart& hart) { hart.fflags ^= 1; });
+  const EngineFactory bit = wrong([](Hart& hart) { hart.f[31] ^= uint64_t{1} << 63; });
+  EXPECT_THAT(compare_on_floats({}, make_interpreter, flag), ::testing::HasSubstr("fflags"));
+  EXPECT_THAT(compare_on_floats({}, make_interpreter, bit), ::testing::HasSubstr("f"));
 }
 
 }  // namespace

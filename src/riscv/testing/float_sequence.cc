@@ -1,6 +1,7 @@
 // Loops of random floating-point instructions with integer code, CSR accesses and traps between.
 #include <algorithm>
 #include <array>
+#include <string_view>
 #include <vector>
 
 #include "base/check.h"
@@ -9,22 +10,31 @@
 namespace lockstep::riscv::testing {
 namespace {
 
-constexpr uint8_t kOperands = kS0;
-constexpr uint8_t kOperandsLimit = kS1;
+constexpr uint8_t kSingles = kS0;  // of this iteration
+constexpr uint8_t kDoubles = kRa;
+constexpr uint8_t kDoublesDistance = 3;  // from kSingles
+constexpr uint8_t kSinglesLimit = kS1;
 constexpr uint8_t kTrace = kS2;
-constexpr uint8_t kScratch = 21;        // s5: the scratch area's middle
-constexpr uint8_t kCounter = 22;        // s6
-constexpr uint8_t kOperandsStart = 23;  // s7
+constexpr uint8_t kScratch = 21;       // s5: the scratch area's middle
+constexpr uint8_t kCounter = 22;       // s6
+constexpr uint8_t kSinglesStart = 23;  // s7
 // What instructions read and write; x0 too.
 constexpr std::array<uint8_t, 12> kValues = {kZero, kT0, kT1, kT2, kA0, kA1,
                                              kA2,   kA3, kA4, kA5, kA6, kA7};
 constexpr int32_t kOperandReach = 2048;  // of one iteration
 constexpr int32_t kOperandStride = 40;
+constexpr uint64_t kStrayOperands = 8;  // one in so many is of either precision
 constexpr int32_t kScratchReach = kSequenceScratchSize / 2;
 constexpr uint32_t kFsField = 1 << 13;  // its lowest bit in sstatus
 constexpr uint8_t kLegalModes = 5;
 constexpr uint64_t kFoldedRegisters = 4;
 constexpr int32_t kSoftwarePending = 2;  // sip.SSIP
+
+// fcvt.d.w, fadd.d; not fcvt.s.d.
+bool has_wide_result(const InstructionRow& row) {
+  const size_t dot = row.mnemonic.find('.');
+  return dot != std::string_view::npos && row.mnemonic.substr(dot).starts_with(".d");
+}
 
 // The last instruction is a branch over the next `skipped` items, if that is not 0.
 struct Item {
@@ -62,6 +72,11 @@ class ItemMaker {
   uint8_t any_value() { return any_of(kValues); }
   uint8_t any_temporary() { return kValues[1 + below(kValues.size() - 1)]; }
   uint8_t any_float() { return static_cast<uint8_t>(below(32)); }
+  // Doubles mostly stand in even registers, singles in odd ones: else nearly all would be NaNs.
+  uint8_t float_of(bool wide) {
+    if (one_in(kStrayOperands)) return any_float();
+    return static_cast<uint8_t>(2 * below(16) + (wide ? 0 : 1));
+  }
   uint8_t any_mode() {
     const bool reserved = traps_ == Traps::kSome && one_in(8);
     return static_cast<uint8_t>(reserved ? kLegalModes + below(3) : below(kLegalModes));
@@ -70,11 +85,13 @@ class ItemMaker {
   Instruction computation() {
     const Opcode opcode = any_of(computations_);
     const InstructionRow& row = instruction_row(opcode);
-    Instruction made{.opcode = opcode,
-                     .rd = writes_float(row.format) ? any_float() : any_value(),
-                     .rs1 = operand_kind(row) == OperandKind::kInteger ? any_value() : any_float(),
-                     .rs2 = any_float(),
-                     .rs3 = any_float()};
+    const bool wide = operand_kind(row) == OperandKind::kDouble;
+    Instruction made{
+        .opcode = opcode,
+        .rd = writes_float(row.format) ? float_of(has_wide_result(row)) : any_value(),
+        .rs1 = operand_kind(row) == OperandKind::kInteger ? any_value() : float_of(wide),
+        .rs2 = float_of(wide),
+        .rs3 = float_of(wide)};
     if (one_in(6)) made.rs2 = made.rs1;
     if (one_in(6)) made.rs3 = made.rs2;
     if (has_rounding_mode(row.format)) {
@@ -91,12 +108,14 @@ class ItemMaker {
   }
   Instruction float_access() {
     const Opcode opcode = any_of(accesses_);
+    const bool wide = opcode == Opcode::kFld || opcode == Opcode::kFsd;
+    const uint8_t value = float_of(wide);
+    const int32_t offset = any_offset(-kScratchReach, kScratchReach);
     if (instruction_row(opcode).format == Format::kFpStore) {
-      return store_form(opcode, kScratch, any_float(), any_offset(-kScratchReach, kScratchReach));
+      return store_form(opcode, kScratch, value, offset);
     }
-    const bool operand = !one_in(4);
-    return immediate_form(opcode, any_float(), operand ? kOperands : kScratch,
-                          any_offset(operand ? 0 : -kScratchReach, kOperandReach));
+    if (one_in(4)) return immediate_form(opcode, value, kScratch, offset);
+    return immediate_form(opcode, value, wide ? kDoubles : kSingles, any_offset(0, kOperandReach));
   }
   Instruction integer_access() {
     const int32_t offset = any_offset(-kScratchReach, kScratchReach);
@@ -210,11 +229,12 @@ void emit_end_of_iteration(Assembler& code, std::mt19937_64& random) {
   emit_fold(code, kT2, kT1);
   code.store(Opcode::kSd, kHashRegister, kTrace);
   code.addi(kTrace, kTrace, 8);
-  code.addi(kOperands, kOperands, kOperandStride);
+  code.addi(kSingles, kSingles, kOperandStride);
   // At the end of the operands back to their start, a little further on at each round.
-  code.branch(Opcode::kBltu, kOperands, kOperandsLimit, code.here() + 12);
-  code.addi(kOperandsStart, kOperandsStart, 8);
-  code.addi(kOperands, kOperandsStart, 0);
+  code.branch(Opcode::kBltu, kSingles, kSinglesLimit, code.here() + 12);
+  code.addi(kSinglesStart, kSinglesStart, 8);
+  code.addi(kSingles, kSinglesStart, 0);
+  code.op(Opcode::kAdd, kDoubles, kSingles, kDoublesDistance);
 }
 
 void enable_floating_point(Assembler& code) {
@@ -231,15 +251,19 @@ void emit_float_sequence(Assembler& code, const FloatSequence& sequence, std::mt
   std::vector<Item> items(sequence.items);
   for (Item& item : items) item = maker.make();
 
-  code.li(kOperandsStart, sequence.operands.value);
-  code.addi(kOperands, kOperandsStart, 0);
-  code.li(kOperandsLimit, (sequence.operands + (sequence.operands_size - kOperandReach)).value);
+  code.li(kSinglesStart, sequence.singles.value);
+  code.li(kSinglesLimit, (sequence.singles + (sequence.operands_size - kOperandReach)).value);
+  code.li(kDoublesDistance, sequence.doubles - sequence.singles);
+  code.addi(kSingles, kSinglesStart, 0);
+  code.op(Opcode::kAdd, kDoubles, kSingles, kDoublesDistance);
   code.li(kTrace, sequence.trace.value);
   code.li(kScratch, (sequence.scratch + kScratchReach).value);
   code.li(kCounter, sequence.iterations);
   if (sequence.traps == Traps::kSome) enable_floating_point(code);
   code.csr(Opcode::kCsrrwi, kZero, Csr::kFcsr, 0);
-  for (uint8_t i = 0; i < 32; ++i) code.load(Opcode::kFld, i, kOperands, 8 * i);
+  for (uint8_t i = 0; i < 32; ++i) {
+    code.load(Opcode::kFld, i, i % 2 == 0 ? kDoubles : kSingles, 8 * i);
+  }
   for (const uint8_t value : kValues) code.addi(value, kZero, 7 * value);
 
   const uint64_t start = code.here();
