@@ -6,6 +6,7 @@
 #include <map>
 #include <random>
 #include <span>
+#include <utility>
 
 #include "base/check.h"
 #include "riscv/disassembler.h"
@@ -21,7 +22,8 @@ constexpr uint64_t kWrite = 64;
 constexpr uint64_t kExitGroup = 94;
 
 constexpr size_t kResultsOfProgram = 250'000;  // 4 MB of them
-constexpr size_t kBoundedTuples = 1'200;
+constexpr size_t kBoundedTuples = 5'000;       // all pairs, and some of the triples
+constexpr size_t kBoundedRandomTuples = 300;
 constexpr size_t kRandomTuples = 20'000;
 constexpr uint64_t kBoundedSequences = 100;
 constexpr uint64_t kWholeSequences = 2'000;
@@ -78,28 +80,38 @@ std::string operand_text(const FloatCase& tested, const OperandTuple& tuple) {
   return text;
 }
 
-// Compares two words, a result and its flags, which begin at `offset`.
-void compare_result(ByteView oracle, ByteView engine, size_t offset, const FloatCase& tested,
-                    const OperandTuple& tuple, FloatTotals& totals) {
-  ++totals.results;
-  const uint64_t expected = word_at(oracle, offset);
-  const uint64_t found = word_at(engine, offset);
-  const uint64_t expected_flags = word_at(oracle, offset + 8);
-  const uint64_t found_flags = word_at(engine, offset + 8);
-  if (expected == found && expected_flags == found_flags) return;
-  ++totals.differences;
-  if (totals.reports.size() >= kMaximumFloatReports) return;
-  totals.reports.push_back(fmt::format(
-      "{}:{}\n  oracle {:#018x}, flags {:#04x}\n  engine {:#018x}, flags {:#04x}", name_of(tested),
-      operand_text(tested, tuple), expected, expected_flags, found, found_flags));
+struct Outcome {
+  uint64_t value = 0;
+  uint64_t flags = 0;
+  bool operator==(const Outcome&) const = default;
+};
+Outcome outcome_at(ByteView image, size_t offset) {
+  return {word_at(image, offset), word_at(image, offset + 8)};
+}
+
+void report(std::string text, FloatTotals& totals) {
+  if (totals.reports.size() < kMaximumFloatReports) totals.reports.push_back(std::move(text));
 }
 
 void compare_cases(const FloatJob& job, ByteView oracle, ByteView engine, FloatTotals& totals) {
   size_t offset = plan_of(job).results;
   for (const FloatCase& tested : job.cases) {
+    bool differs = false;
     for (const OperandTuple& tuple : job.tuples) {
-      compare_result(oracle, engine, offset, tested, tuple, totals);
+      const Outcome expected = outcome_at(oracle, offset);
+      const Outcome found = outcome_at(engine, offset);
       offset += kFloatResultSize;
+      ++totals.results;
+      if (expected == found) continue;
+      ++totals.differences;
+      if (!differs) {
+        report(
+            fmt::format("{}:{}\n  oracle {:#018x}, flags {:#04x}\n  engine {:#018x}, flags {:#04x}",
+                        name_of(tested), operand_text(tested, tuple), expected.value,
+                        expected.flags, found.value, found.flags),
+            totals);
+      }
+      differs = true;
     }
   }
 }
@@ -113,11 +125,11 @@ void compare_trace(const FloatJob& job, ByteView oracle, ByteView engine, FloatT
     const uint64_t found = word_at(engine, start + 8 * i);
     if (expected == found) continue;
     ++totals.differences;
-    if (totals.reports.size() >= kMaximumFloatReports) return;
     const std::string place =
         i < kIterations ? fmt::format("iteration {}", i) : fmt::format("f{}", i - kIterations);
-    totals.reports.push_back(fmt::format("sequence {}: {}: oracle {:#x}, engine {:#x}",
-                                         job.sequence_seed, place, expected, found));
+    report(fmt::format("sequence {}: {}: oracle {:#x}, engine {:#x}", job.sequence_seed, place,
+                       expected, found),
+           totals);
     return;
   }
 }
@@ -130,17 +142,22 @@ struct Operands {
 };
 
 std::vector<OperandTuple> tuples_of(const Operands& operands, MatrixSize size, uint64_t seed) {
-  std::vector<OperandTuple> directed = directed_tuples(operands.kind, operands.count);
-  size_t random_count = kRandomTuples;
-  if (size == MatrixSize::kBounded) {
-    std::mt19937_64 random(seed);
-    std::ranges::shuffle(directed, random);
-    directed.resize(std::min(directed.size(), kBoundedTuples));
-    random_count = kBoundedTuples / 4;
+  std::vector<OperandTuple> tuples = directed_tuples(operands.kind, operands.count);
+  const auto append = [&](const std::vector<OperandTuple>& others) {
+    tuples.insert(tuples.end(), others.begin(), others.end());
+  };
+  if (size == MatrixSize::kWhole) {
+    append(random_tuples(operands.kind, kRandomTuples, seed));
+    return tuples;
   }
-  const std::vector<OperandTuple> others = random_tuples(operands.kind, random_count, seed);
-  directed.insert(directed.end(), others.begin(), others.end());
-  return directed;
+  if (tuples.size() > kBoundedTuples) {
+    std::mt19937_64 random(seed);
+    std::ranges::shuffle(tuples, random);
+    tuples.resize(kBoundedTuples);
+    append(class_tuples(operands.kind, operands.count));
+  }
+  append(random_tuples(operands.kind, kBoundedRandomTuples, seed));
+  return tuples;
 }
 
 // Cut into programs of kResultsOfProgram.

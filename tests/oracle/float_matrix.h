@@ -35,7 +35,7 @@ struct FloatTotals {
   uint64_t programs = 0;
   uint64_t results = 0;  // each with its flags; an iteration of a sequence is one
   uint64_t differences = 0;
-  std::vector<std::string> reports;  // the first kMaximumFloatReports
+  std::vector<std::string> reports;  // of each case the first; at most kMaximumFloatReports
 };
 inline constexpr size_t kMaximumFloatReports = 20;
 

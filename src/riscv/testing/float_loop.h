@@ -42,7 +42,8 @@ void emit_float_loop(Assembler& code, const FloatLoop& loop, std::mt19937_64& ra
 
 enum class Traps : uint8_t {
   kNone,
-  kSome  // supervisor mode: reserved modes, FS switched off, ebreak, software interrupts
+  kSome  // supervisor mode: reserved modes, FS switched off, access faults, ebreak, software
+         // interrupts
 };
 
 struct FloatSequence {

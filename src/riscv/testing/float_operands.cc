@@ -191,6 +191,33 @@ std::vector<OperandTuple> random_integer_tuples(size_t number, uint64_t seed) {
   return tuples;
 }
 
+// Zero, a subnormal, a normal, infinity, and NaNs of both kinds.
+template <typename F>
+std::vector<uint64_t> representatives() {
+  std::vector<uint64_t> values;
+  for (const typename F::Bits bits :
+       {typename F::Bits{0}, F::kFraction >> 1, power_of_two<F>(0) | F::kQuiet, F::kInfinity,
+        F::kCanonicalNan | 0x1234, F::kInfinity | 1}) {
+    values.push_back(in_register<F>(bits));
+    values.push_back(in_register<F>(bits | F::kSign));
+  }
+  return values;
+}
+
+std::vector<OperandTuple> each_with_each(const std::vector<uint64_t>& values, size_t count) {
+  size_t combinations = 1;
+  for (size_t i = 0; i < count; ++i) combinations *= values.size();
+  std::vector<OperandTuple> tuples(combinations);
+  for (size_t i = 0; i < combinations; ++i) {
+    size_t rest = i;
+    for (uint64_t& operand : tuples[i]) {
+      operand = values[rest % values.size()];
+      rest /= values.size();
+    }
+  }
+  return tuples;
+}
+
 }  // namespace
 
 std::vector<uint64_t> operand_corners(OperandKind kind, size_t count) {
@@ -208,18 +235,20 @@ std::vector<uint64_t> operand_corners(OperandKind kind, size_t count) {
 
 std::vector<OperandTuple> directed_tuples(OperandKind kind, size_t count) {
   CHECK(count >= 1 && count <= (kind == OperandKind::kInteger ? 1 : 3));
-  const std::vector<uint64_t> corners = operand_corners(kind, count);
-  size_t combinations = 1;
-  for (size_t i = 0; i < count; ++i) combinations *= corners.size();
-  std::vector<OperandTuple> tuples(combinations);
-  for (size_t i = 0; i < combinations; ++i) {
-    size_t rest = i;
-    for (uint64_t& operand : tuples[i]) {
-      operand = corners[rest % corners.size()];
-      rest /= corners.size();
-    }
+  return each_with_each(operand_corners(kind, count), count);
+}
+
+std::vector<OperandTuple> class_tuples(OperandKind kind, size_t count) {
+  std::vector<uint64_t> values;
+  if (kind == OperandKind::kInteger) {
+    values = {0, 1, ~uint64_t{0}};
+  } else if (kind == OperandKind::kDouble) {
+    values = representatives<sf::Binary64>();
+  } else {
+    values = representatives<sf::Binary32>();
+    values.push_back(kBroken[0]);
   }
-  return tuples;
+  return each_with_each(values, count);
 }
 
 std::vector<OperandTuple> random_tuples(OperandKind kind, size_t number, uint64_t seed) {

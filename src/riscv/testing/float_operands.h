@@ -23,6 +23,8 @@ std::vector<uint64_t> operand_corners(OperandKind kind, size_t count);
 // Each corner with each, in the first `count` places; the others hold one corner throughout. Of
 // integers `count` is 1: no instruction takes more.
 std::vector<OperandTuple> directed_tuples(OperandKind kind, size_t count);
+// The kinds of number, of either sign, each with each: what no sample may miss.
+std::vector<OperandTuple> class_tuples(OperandKind kind, size_t count);
 // Operands that belong together: sums that cancel, products and quotients at the ends of the range.
 std::vector<OperandTuple> random_tuples(OperandKind kind, size_t number, uint64_t seed);
 // `number` of both: corners at random, for `count` operands, and random tuples.

@@ -23,7 +23,8 @@ constexpr uint64_t kResultPages = 2;
 constexpr uint64_t kScratchPage = kResultPage + kResultPages;
 static_assert((kScratchPage + 1) * kPageSize == kFloatProgramSize);
 
-constexpr uint64_t kTuples = 512;  // of each kind
+constexpr uint64_t kTuples = 512;               // of each kind
+constexpr uint64_t kClassTuples = kTuples / 4;  // the first of them
 static_assert(kTuples * kTupleSize <= kTuplePages * kPageSize);
 static_assert(kTuples * kFloatResultSize <= kResultPages * kPageSize);
 constexpr uint64_t kEndOffset = 0x800;  // in the handler's page
@@ -92,15 +93,22 @@ class ProgramMaker {
     put(place, bytes);
   }
 
-  // Half of it three corners, the rest two or one: there are more corners where fewer meet.
+  // The kinds of number in threes, which sequences leave out: they would soon hold nothing but NaNs
+  // and infinities. Then three corners, two and one: there are more corners where fewer meet.
   void make_tuples(OperandKind kind) {
+    const std::vector<OperandTuple> classes = class_tuples(kind, 3);
+    std::vector<OperandTuple> table;
+    while (table.size() < kClassTuples) table.push_back(classes[random_() % classes.size()]);
+    for (const size_t count : {size_t{3}, size_t{2}, size_t{1}}) {
+      const std::vector<OperandTuple> mixed = mixed_tuples(kind, count, kTuples / 4, random_());
+      table.insert(table.end(), mixed.begin(), mixed.end());
+    }
+    CHECK(table.size() == kTuples);
     GuestAddress place = tuples(kind);
-    for (const size_t count : {size_t{3}, size_t{3}, size_t{2}, size_t{1}}) {
-      for (const OperandTuple& tuple : mixed_tuples(kind, count, kTuples / 4, random_())) {
-        for (const uint64_t operand : tuple) {
-          put_word(place, operand);
-          place += 8;
-        }
+    for (const OperandTuple& tuple : table) {
+      for (const uint64_t operand : tuple) {
+        put_word(place, operand);
+        place += 8;
       }
     }
   }
@@ -126,9 +134,9 @@ class ProgramMaker {
                           {.traps = i % 3 == 0 ? Traps::kNone : Traps::kSome,
                            .items = kSequenceItems,
                            .iterations = kIterations,
-                           .singles = tuples(OperandKind::kSingle),
-                           .doubles = tuples(OperandKind::kDouble),
-                           .operands_size = kTuples * kTupleSize,
+                           .singles = tuples(OperandKind::kSingle) + kClassTuples * kTupleSize,
+                           .doubles = tuples(OperandKind::kDouble) + kClassTuples * kTupleSize,
+                           .operands_size = (kTuples - kClassTuples) * kTupleSize,
                            .scratch = page(kScratchPage),
                            .trace = page(kResultPage)},
                           random_);

@@ -11,6 +11,7 @@
 #include <set>
 #include <tuple>
 
+#include "riscv/encoder.h"
 #include "riscv/interpreter/interpreter.h"
 #include "riscv/testing/float_cases.h"
 #include "riscv/testing/float_comparison.h"
@@ -114,6 +115,51 @@ TEST(FloatProgram, HoldsEveryRowWithEveryMode) {
     for (uint8_t mode = 0; mode < (rounds ? kEncodings : 1); ++mode) {
       EXPECT_TRUE(met.contains({row.opcode, mode})) << row.mnemonic << ", mode " << int{mode};
     }
+  }
+}
+
+// One instruction, by a hart of which every register that it could touch holds something.
+void expect_illegal(const FloatCase& tested, uint64_t floating_point) {
+  const Instruction instruction{.opcode = tested.opcode,
+                                .rd = kA0,
+                                .rs1 = kA1,
+                                .rs2 = kA2,
+                                .rs3 = kA3,
+                                .rounding_mode = tested.rounding_mode};
+  TestGuest guest;
+  Assembler code(TestGuest::kCode);
+  code.emit(instruction);
+  guest.put(code);
+  guest.hart.sstatus |= floating_point;
+  guest.hart.frm = tested.frm;
+  guest.hart.fflags = 0x15;
+  for (uint64_t i = 1; i < 32; ++i) guest.hart.x[i] = TestGuest::kData.value + 8 * i;
+  for (uint64_t i = 0; i < 32; ++i) guest.hart.f[i] = i << 52;
+  const Hart before = guest.hart;
+  guest.run(1);
+  EXPECT_EQ(guest.hart.pc, TestGuest::kHandler.value);
+  EXPECT_EQ(guest.hart.scause, static_cast<uint64_t>(Cause::kIllegalInstruction));
+  EXPECT_EQ(guest.hart.stval, encode(instruction));
+  EXPECT_EQ(guest.hart.sepc, TestGuest::kCode.value);
+  EXPECT_EQ(guest.hart.fflags, before.fflags);
+  EXPECT_EQ(guest.hart.frm, before.frm);
+  EXPECT_EQ(guest.hart.sstatus & kStatusFs, before.sstatus & kStatusFs);
+  EXPECT_TRUE(std::ranges::equal(guest.hart.x, before.x));
+  EXPECT_TRUE(std::ranges::equal(guest.hart.f, before.f));
+}
+
+TEST(FloatCases, AreIllegalWithAReservedModeAndChangeNothing) {
+  constexpr uint64_t kClean = uint64_t{2} << 13;
+  for (const FloatCase& tested : float_cases(FloatOutcome::kIllegal)) {
+    SCOPED_TRACE(name_of(tested));
+    expect_illegal(tested, kClean);
+  }
+}
+
+TEST(FloatCases, AreIllegalWhileFloatingPointIsOff) {
+  for (const FloatCase& tested : float_cases(FloatOutcome::kResult)) {
+    SCOPED_TRACE(name_of(tested));
+    expect_illegal(tested, 0);
   }
 }
 

@@ -166,9 +166,16 @@ class ItemMaker {
   }
   Item trap() {
     const uint8_t value = any_temporary();
-    switch (below(6)) {
+    switch (below(7)) {
       case 0:
         return {{{.opcode = Opcode::kEbreak}}};
+      case 5: {  // nothing is there: an access fault
+        const Opcode opcode = any_of(accesses_);
+        const int32_t offset = any_offset(0, kOperandReach);
+        return {{instruction_row(opcode).format == Format::kFpStore
+                     ? store_form(opcode, kZero, any_float(), offset)
+                     : immediate_form(opcode, any_float(), kZero, offset)}};
+      }
       case 1:
         return {{csr_form(Opcode::kCsrrsi, kZero, Csr::kSip, kSoftwarePending)}};
       case 2:
