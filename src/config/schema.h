@@ -51,8 +51,8 @@ enum class ValueKind : uint8_t {
 
 // Where a value lives in a VmConfig.
 using FieldPointer =
-    std::variant<std::string*, bool*, uint64_t*, Engine*, NetMode*, std::vector<PortForward>*,
-                 std::optional<MacAddress>*, ArbiterAddress*>;
+    std::variant<std::string*, bool*, uint64_t*, Engine*, std::optional<Engine>*, NetMode*,
+                 std::vector<PortForward>*, std::optional<MacAddress>*, ArbiterAddress*>;
 
 struct SchemaRow {
   Section section;
