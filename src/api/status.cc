@@ -101,6 +101,20 @@ void visit_fields(auto&& fields, IsA<FailoverRecord> auto& failover) {
 void visit_fields(auto&& fields, IsA<EngineStatus> auto& engine) {
   fields("name", engine.name);
   fields("steps_per_second", engine.steps_per_second);
+  fields("walks", engine.walks);
+  fields("superblocks", engine.superblocks);
+  fields("instructions", engine.instructions);
+  fields("code_bytes", engine.code_bytes);
+  fields("invalidated", engine.invalidated);
+  fields("evicted", engine.evicted);
+  fields("interpreted_steps", engine.interpreted_steps);
+  fields("data_misses", engine.data_misses);
+  fields("fetch_misses", engine.fetch_misses);
+  fields("cold_exits", engine.cold_exits);
+  fields("budget_exits", engine.budget_exits);
+  fields("step_exits", engine.step_exits);
+  fields("leave_exits", engine.leave_exits);
+  fields("single_steps", engine.single_steps);
 }
 
 void visit_fields(auto&& fields, IsA<ReplicaStatus> auto& status) {

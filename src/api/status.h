@@ -52,9 +52,25 @@ struct FailoverRecord {
   bool operator==(const FailoverRecord&) const = default;
 };
 
+// Counts are since power-on; those from superblocks on are a translator's, and 0 of an interpreter.
 struct EngineStatus {
-  std::string name;  // "interpreter", "translator"
-  double steps_per_second = 0;
+  std::string name;             // "jit", "interpreter"
+  double steps_per_second = 0;  // while the guest runs, waiting aside
+  uint64_t walks = 0;           // of page tables
+  uint64_t superblocks = 0;
+  uint64_t instructions = 0;  // translated
+  uint64_t code_bytes = 0;    // emitted
+  uint64_t invalidated = 0;   // superblocks, by stores to them
+  uint64_t evicted = 0;       // superblocks, for want of space
+  uint64_t interpreted_steps = 0;
+  uint64_t data_misses = 0;   // accesses off the fast path
+  uint64_t fetch_misses = 0;  // jumps to a page that was not in the TLB
+  // Ways out of translated code.
+  uint64_t cold_exits = 0;    // to code that is not translated
+  uint64_t budget_exits = 0;  // because the run ends within the next superblock
+  uint64_t step_exits = 0;    // to have one instruction interpreted
+  uint64_t leave_exits = 0;   // because an interrupt, a stop or the timer must be looked at
+  uint64_t single_steps = 0;  // instructions interpreted without leaving
   bool operator==(const EngineStatus&) const = default;
 };
 

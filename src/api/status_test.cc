@@ -30,7 +30,22 @@ ReplicaStatus example() {
   status.throttle_permille = 20;
   status.log = {{"packet", {10, 12000, 96000.5}}, {"time", {200, 900, 1000}}};
   status.failovers = {{"2026-05-04T12:00:00Z", 72.5, "end of the channel"}};
-  status.engine = {"interpreter", 2.5e7};
+  status.engine = {.name = "jit",
+                   .steps_per_second = 2.5e8,
+                   .walks = 1,
+                   .superblocks = 2,
+                   .instructions = 3,
+                   .code_bytes = 4,
+                   .invalidated = 5,
+                   .evicted = 6,
+                   .interpreted_steps = 7,
+                   .data_misses = 8,
+                   .fetch_misses = 9,
+                   .cold_exits = 10,
+                   .budget_exits = 11,
+                   .step_exits = 12,
+                   .leave_exits = 13,
+                   .single_steps = uint64_t{1} << 63};
   status.divergence = "hart 0, register a0";
   return status;
 }

@@ -16,6 +16,20 @@ namespace {
 
 constexpr const char* kVmHelp = "the VM's name";
 constexpr const char* kConfigHelp = "the VM's configuration (TOML, docs/configuration.md)";
+constexpr const char* kEngineHelp =
+    "what runs the guest: jit or interpreter, instead of what the configuration says";
+
+void declare_engine(CLI::App& command, const char* flag, const char* help,
+                    std::optional<config::Engine>& engine) {
+  command
+      .add_option_function<std::string>(
+          flag, [&engine](const std::string& name) { engine = config::parse_engine(name); }, help)
+      ->type_name("ENGINE")
+      ->check([](const std::string& name) {
+        if (config::parse_engine(name)) return std::string();
+        return fmt::format("must be {}, not {}", fmt::join(config::kEngineNames, " or "), name);
+      });
+}
 
 // One declared command: its CLI11 object, and the value it makes. The options write into `value`,
 // which must stay where it is until parsing has ended.
@@ -26,6 +40,7 @@ class Declared {
       : app_(parent.add_subcommand(name, help)) {}
 
   CLI::App* operator->() { return app_; }
+  CLI::App& app() { return *app_; }
   T& value() { return value_; }
 
   bool take(Command& command) {
@@ -78,6 +93,10 @@ struct Parser {
 
   void declare_vm_commands() {
     up->add_option("VM.toml", up.value().config_file, kConfigHelp)->required();
+    config::EngineFlags& engines = up.value().engines;
+    declare_engine(up.app(), "--engine", kEngineHelp, engines.both);
+    declare_engine(up.app(), "--engine-a", "replica a's, where it is to be another", engines.a);
+    declare_engine(up.app(), "--engine-b", "replica b's", engines.b);
     CLI::Option* vm = down->add_option("VM", down.value().vm, kVmHelp);
     down->add_flag("--all", down.value().all, "every VM of the state directory")->excludes(vm);
     down->add_flag("--force", down.value().force,
@@ -95,6 +114,10 @@ struct Parser {
     record->add_option("VM.toml", record.value().config_file, kConfigHelp)->required();
     record->add_option("FILE", record.value().record_file, "the recording")->required();
     replay->add_option("FILE", replay.value().recording, "the recording")->required();
+    declare_engine(run.app(), "--engine", kEngineHelp, run.value().engines.both);
+    declare_engine(record.app(), "--engine", kEngineHelp, record.value().engines.both);
+    declare_engine(replay.app(), "--engine", "what replays it: jit (the default) or interpreter",
+                   replay.value().engine);
     check->add_option("FILE", check.value().config_file, kConfigHelp)->required();
     check->add_flag("--host", check.value().host,
                     "also check that this host has the files and ports");

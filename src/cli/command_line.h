@@ -3,21 +3,27 @@
 // Owner: none (pure functions).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include "config/engines.h"
 
 namespace lockstep::cli {
 
 struct RunCommand {
   std::string config_file;
   std::string record_file;  // empty: not recorded
+  config::EngineFlags engines;
 };
 struct ReplayCommand {
   std::string recording;
+  std::optional<config::Engine> engine;
 };
 struct UpCommand {
   std::string config_file;
+  config::EngineFlags engines;
 };
 struct DownCommand {
   std::string vm;  // empty: all

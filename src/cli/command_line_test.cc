@@ -57,6 +57,24 @@ TEST(CommandLine, RunRecordAndReplay) {
   EXPECT_EQ(parsed<ReplayCommand>({"replay", "log"}).recording, "log");
 }
 
+TEST(CommandLine, Engines) {
+  using config::Engine;
+  EXPECT_EQ(parsed<UpCommand>({"up", "f"}).engines.both, std::nullopt);
+  EXPECT_EQ(parsed<UpCommand>({"up", "f"}).engines.a, std::nullopt);
+  const UpCommand up =
+      parsed<UpCommand>({"up", "f", "--engine", "interpreter", "--engine-a", "jit"});
+  EXPECT_EQ(up.engines.both, Engine::kInterpreter);
+  EXPECT_EQ(up.engines.a, Engine::kJit);
+  EXPECT_EQ(up.engines.b, std::nullopt);
+  EXPECT_EQ(parsed<UpCommand>({"up", "f", "--engine-b", "jit"}).engines.b, Engine::kJit);
+  EXPECT_EQ(parsed<RunCommand>({"run", "f", "--engine", "jit"}).engines.both, Engine::kJit);
+  EXPECT_EQ(parsed<RunCommand>({"record", "f", "log", "--engine", "interpreter"}).engines.both,
+            Engine::kInterpreter);
+  EXPECT_EQ(parsed<ReplayCommand>({"replay", "log", "--engine", "interpreter"}).engine,
+            Engine::kInterpreter);
+  EXPECT_EQ(parsed<ReplayCommand>({"replay", "log"}).engine, std::nullopt);
+}
+
 TEST(CommandLine, ImageBuild) {
   const auto small = parsed<ImageBuildCommand>({"image", "build"});
   EXPECT_EQ(small.output, "guest");
@@ -100,6 +118,9 @@ TEST(CommandLine, MistakesAreExplained) {
       {{"status", "--xml"}, "--xml"},
       {{"config"}, "A subcommand is required"},
       {{"record", "vm.toml"}, "FILE is required"},
+      {{"run", "vm.toml", "--engine", "qemu"}, "--engine: must be jit or interpreter, not qemu"},
+      {{"up", "vm.toml", "--engine-b", ""}, "--engine-b: must be jit or interpreter"},
+      {{"run", "vm.toml", "--engine-a", "jit"}, "--engine-a"},
   };
   for (const auto& [arguments, text] : mistakes) {
     const Usage usage = refused(arguments);

@@ -70,9 +70,11 @@ std::unexpected<Error> interrupted(const config::VmLayout& layout) {
 
 }  // namespace
 
-Result<PreparedVm> prepare_vm(const std::string& config_file, const std::string& state_directory) {
+Result<PreparedVm> prepare_vm(const std::string& config_file, const config::EngineFlags& engines,
+                              const std::string& state_directory) {
   config::Loaded loaded = config::load_config(config_file);
   if (!loaded) return std::unexpected(loaded.error().error());
+  config::apply_flags(engines, *loaded);
   config::VmLayout layout(state_directory, loaded->name);
   if (Status made = posix::make_directory(layout.directory()); !made) {
     return std::unexpected(made.error());

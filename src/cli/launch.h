@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "config/engines.h"
 #include "config/layout.h"
 #include "config/vm_config.h"
 #include "io/posix/file_lock.h"
@@ -26,9 +27,10 @@ struct PreparedVm {
   std::optional<posix::FileLock> lock;  // reset by a command that goes on once the VM runs
 };
 
-// Reads and checks the file, takes the lock, makes sure that the VM is not up (kInUse names the
-// processes), clears what a crash left, checks the host, and writes the snapshot.
-Result<PreparedVm> prepare_vm(const std::string& config_file, const std::string& state_directory);
+// Reads and checks the file, applies the flags, takes the lock, makes sure that the VM is not up
+// (kInUse names the processes), clears what a crash left, checks the host, and writes the snapshot.
+Result<PreparedVm> prepare_vm(const std::string& config_file, const config::EngineFlags& engines,
+                              const std::string& state_directory);
 
 enum class ReplicaRole : uint8_t { kPrimary, kBackup, kSolo };
 

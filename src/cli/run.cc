@@ -69,7 +69,7 @@ Status run_in_foreground(PreparedVm& vm, const std::string& record_file,
 Status run_solo(const RunCommand& command, const std::string& state_directory) {
   const Result<posix::Interrupts> interrupts = posix::Interrupts::create();
   if (!interrupts) return std::unexpected(interrupts.error());
-  Result<PreparedVm> vm = prepare_vm(command.config_file, state_directory);
+  Result<PreparedVm> vm = prepare_vm(command.config_file, command.engines, state_directory);
   if (!vm) return std::unexpected(vm.error());
   Status done = run_in_foreground(*vm, command.record_file, *interrupts);
   if (!vm->lock) {
@@ -87,7 +87,11 @@ Status run_replay(const ReplayCommand& command) {
   const auto size = posix::readable_file_size(command.recording, "cannot read the recording");
   if (!size) return std::unexpected(size.error());
   // A recording holds its board: nothing else is needed. The report and the exit code are its own.
-  return posix::replace_process({*program, "--replay", command.recording});
+  std::vector<std::string> arguments{*program, "--replay", command.recording};
+  if (command.engine) {
+    arguments.insert(arguments.end(), {"--engine", std::string(to_string(*command.engine))});
+  }
+  return posix::replace_process(arguments);
 }
 
 }  // namespace lockstep::cli

@@ -72,7 +72,7 @@ Status start(const PreparedVm& vm, const Plan& plan, const posix::Interrupts& in
 Status run_up(const UpCommand& command, const std::string& state_directory) {
   Result<posix::Interrupts> interrupts = posix::Interrupts::create();
   if (!interrupts) return std::unexpected(interrupts.error());
-  Result<PreparedVm> vm = prepare_vm(command.config_file, state_directory);
+  Result<PreparedVm> vm = prepare_vm(command.config_file, command.engines, state_directory);
   if (!vm) return std::unexpected(vm.error());
   const Result<Newest> newest = newest_replica(vm->config, vm->layout);
   if (!newest) return std::unexpected(newest.error());

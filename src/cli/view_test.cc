@@ -34,7 +34,8 @@ api::VmStatus protected_pair() {
     view.status.hold_time_p50_us = 90;
     view.status.hold_time_p99_us = 400;
     view.status.log = {{"packet", {3, 900, 1'500'000}}};
-    view.status.engine = {"interpreter", 45'300'000};
+    view.status.engine.name = node[0] == 'a' ? "jit" : "interpreter";
+    view.status.engine.steps_per_second = node[0] == 'a' ? 453'000'000 : 45'300'000;
     vm.replicas.push_back(view);
   }
   vm.gateway = {true, 102, "", R"({"nics":[{"nic":0,"forward":["tcp:127.0.0.1:6379:6379"]}]})"};
@@ -46,7 +47,7 @@ TEST(RenderStatus, ProtectedPair) {
       render_status(protected_pair()),
       "redis: protected (the backup follows)\n"
       "  replica a  primary, protected: the backup follows\n"
-      "             pid 100, epoch 1, step 123456, guest time 1.500 s, interpreter at 45.3 "
+      "             pid 100, epoch 1, step 123456, guest time 1.500 s, jit at 453.0 "
       "Msteps/s\n"
       "             lag 2.2 ms, unacknowledged 512 bytes, last heartbeat 3.0 ms ago, throttle "
       "1.5 %\n"

@@ -101,6 +101,9 @@ class Assignment {
   }
 
   Applied operator()(Engine* field) const { return assign_choice(field); }
+  Applied operator()(std::optional<Engine>* field) const {
+    return assign_choice(&field->emplace());
+  }
   Applied operator()(NetMode* field) const { return assign_choice(field); }
 
   Applied operator()(std::optional<MacAddress>* field) const {

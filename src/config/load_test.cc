@@ -68,7 +68,8 @@ TEST(VmConfig, FillsInDefaults) {
   ASSERT_TRUE(loaded) << loaded.error().text();
   EXPECT_EQ(loaded->memory, uint64_t{512} << 20);
   EXPECT_EQ(loaded->isa, riscv::kAllExtensions);
-  EXPECT_EQ(loaded->engine, Engine::kAuto);
+  EXPECT_EQ(loaded->engine, Engine::kJit);
+  EXPECT_EQ(loaded->code_cache, uint64_t{48} << 20);
   EXPECT_EQ(loaded->disks[0], (DiskConfig{"/d", false, false}));
   EXPECT_EQ(loaded->nets[0], (NetConfig{NetMode::kUser, std::nullopt, {}}));
   EXPECT_EQ(loaded->protection.backups, 1U);
@@ -113,7 +114,8 @@ TEST(VmConfig, ReportsEveryProblemInTheOrderOfTheFile) {
             "/vms/vm.toml:4:10: disk[0].shared: must be true or false, not a text\n"
             "/vms/vm.toml:6:11: protection.backups: must be 0 to 8, not 9\n"
             "/vms/vm.toml:7:1: protection.heart: unknown key; known here: backups, arbiter, "
-            "heartbeat_ms, suspect_after_ms, start_wait_ms, target_lag_ms, max_unacknowledged");
+            "heartbeat_ms, suspect_after_ms, start_wait_ms, target_lag_ms, max_unacknowledged, "
+            "engine_a, engine_b");
 }
 
 struct BadValue {
@@ -141,9 +143,13 @@ INSTANTIATE_TEST_SUITE_P(
                  "3:7: isa: must be rv64gc and extensions, as in \"rv64gc_zba_zbb\"; \"zbx\" is "
                  "none of zicboz, zicond, zba, zbb, zbs, svvptc"},
         BadValue{"isa = [\"zba\"]\n", "3:7: isa: must be an instruction set in quotes, not a list"},
-        BadValue{"engine = \"jit\"\n",
-                 "3:10: engine: must be one of \"auto\", \"interpreter\", \"translator\", not "
-                 "\"jit\""},
+        BadValue{"engine = \"auto\"\n",
+                 "3:10: engine: must be one of \"jit\", \"interpreter\", not \"auto\""},
+        BadValue{"code_cache = \"1023K\"\n", "3:14: code_cache: must be 1M to 512M, not 1023K"},
+        BadValue{"code_cache = \"513M\"\n", "3:14: code_cache: must be 1M to 512M, not 513M"},
+        BadValue{"[protection]\nengine_b = \"qemu\"\n",
+                 "4:12: protection.engine_b: must be one of \"jit\", \"interpreter\", not "
+                 "\"qemu\""},
         BadValue{"initrd = \"\"\n", "3:10: initrd: must be a path, not an empty text"},
         BadValue{"cmdline = \"a\\nb\"\n", "3:11: cmdline: must be a single line"},
         BadValue{"protection = 1\n", "3:14: protection: must be a table: [protection]"},

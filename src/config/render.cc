@@ -39,6 +39,9 @@ struct ValueWriter {
     return row.kind == ValueKind::kSize ? quoted(format_size(*value)) : std::to_string(*value);
   }
   std::string operator()(const Engine* value) const { return choice(static_cast<size_t>(*value)); }
+  std::string operator()(const std::optional<Engine>* value) const {
+    return value->has_value() ? choice(static_cast<size_t>(**value)) : "";
+  }
   std::string operator()(const NetMode* value) const { return choice(static_cast<size_t>(*value)); }
   std::string operator()(const riscv::IsaExtensions* value) const {
     return quoted(riscv::format_isa(*value));

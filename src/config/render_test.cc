@@ -15,10 +15,11 @@ TEST(Render, WhatIsWrittenReadsBackEqual) {
   const Loaded loaded = parse_config(
       "name = \"vm.1\"\nmemory = \"1G\"\nkernel = \"k\"\ninitrd = \"a b\\\"c\\\\d\"\n"
       "cmdline = \"x=\\\"1\\\"\\t\\u007F\"\nisa = \"rv64gc_zbs_zba\"\n"
-      "engine = \"translator\"\n"
+      "engine = \"interpreter\"\ncode_cache = \"2M\"\n"
       "[[disk]]\npath = \"d0\"\n[[disk]]\npath = \"d1\"\nreadonly = true\n"
       "[[net]]\nforward = [\"tcp:127.0.0.1:1:2\", \"udp:0.0.0.0:0:53\"]\n[[net]]\n"
-      "[protection]\nbackups = 0\narbiter = \"dir:/x\"\nmax_unacknowledged = 1048577\n",
+      "[protection]\nbackups = 0\narbiter = \"dir:/x\"\nmax_unacknowledged = 1048577\n"
+      "engine_b = \"jit\"\n",
       "/vms/vm.toml");
   ASSERT_TRUE(loaded) << loaded.error().text();
   const Loaded again = parse_config(to_toml(*loaded), "/elsewhere/config.toml");
@@ -31,7 +32,8 @@ TEST(Render, ShowsDefaults) {
   ASSERT_TRUE(loaded);
   EXPECT_EQ(to_toml(*loaded),
             "name = \"vm\"\nmemory = \"512M\"\nkernel = \"/k\"\ncmdline = \"\"\n"
-            "isa = \"rv64gc_zicboz_zicond_zba_zbb_zbs_svvptc\"\nengine = \"auto\"\n"
+            "isa = \"rv64gc_zicboz_zicond_zba_zbb_zbs_svvptc\"\nengine = \"jit\"\n"
+            "code_cache = \"48M\"\n"
             "\n[[net]]\nmode = \"user\"\nforward = []\n"
             "\n[protection]\nbackups = 1\narbiter = \"dir:arbiter\"\nheartbeat_ms = 10\n"
             "suspect_after_ms = 100\nstart_wait_ms = 10000\ntarget_lag_ms = 20\n"

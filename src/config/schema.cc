@@ -20,7 +20,6 @@ constexpr uint64_t kMaxCmdlineLength = 1023;  // COMMAND_LINE_SIZE of Linux on R
 constexpr uint64_t kMaxBackups = 8;
 constexpr uint64_t kMaxPeriodMs = 60'000;
 
-constexpr std::array<std::string_view, 3> kEngineNames{"auto", "interpreter", "translator"};
 constexpr std::array<std::string_view, 3> kNetModeNames{"user", "tap", "stream"};
 
 constexpr std::array kSections{
@@ -83,11 +82,19 @@ const SchemaRow kSchema[] = {
     {.section = Section::kVm,
      .key = "engine",
      .kind = ValueKind::kChoice,
-     .default_toml = "\"auto\"",
+     .default_toml = "\"jit\"",
      .choices = kEngineNames,
-     .doc = "What runs the guest's instructions. The guest cannot tell, and replicas may differ. "
-            "auto takes the fastest that this host has.",
+     .doc = "What runs the guest's instructions: jit, which translates them to the host's, or the "
+            "interpreter, which is several times slower. The guest cannot tell.",
      .field = [](VmConfig& c, size_t) { return FieldPointer(&c.engine); }},
+    {.section = Section::kVm,
+     .key = "code_cache",
+     .kind = ValueKind::kSize,
+     .default_toml = "\"48M\"",
+     .min = kMinCodeCacheBytes,
+     .max = kMaxCodeCacheBytes,
+     .doc = "Space for what the jit has translated, in each replica. Less is slower, not wrong.",
+     .field = [](VmConfig& c, size_t) { return FieldPointer(&c.code_cache); }},
     {.section = Section::kDisk,
      .key = "path",
      .kind = ValueKind::kDiskPath,
@@ -191,6 +198,18 @@ const SchemaRow kSchema[] = {
      .doc = "How much log the backup may owe an acknowledgement for before the primary stops and "
             "waits.",
      .field = [](VmConfig& c, size_t) { return FieldPointer(&c.protection.max_unacknowledged); }},
+    {.section = Section::kProtection,
+     .key = "engine_a",
+     .kind = ValueKind::kChoice,
+     .choices = kEngineNames,
+     .doc = "Replica a's engine, where it is not to be the VM's `engine`.",
+     .field = [](VmConfig& c, size_t) { return FieldPointer(&c.protection.engine_a); }},
+    {.section = Section::kProtection,
+     .key = "engine_b",
+     .kind = ValueKind::kChoice,
+     .choices = kEngineNames,
+     .doc = "Replica b's.",
+     .field = [](VmConfig& c, size_t) { return FieldPointer(&c.protection.engine_b); }},
 };
 
 constexpr NotYetSupported kNotYetSupported[] = {

@@ -51,9 +51,9 @@ enum class ValueKind : uint8_t {
 };
 
 // Where a value lives in a VmConfig.
-using FieldPointer =
-    std::variant<std::string*, bool*, uint64_t*, Engine*, NetMode*, riscv::IsaExtensions*,
-                 std::vector<PortForward>*, std::optional<MacAddress>*, ArbiterAddress*>;
+using FieldPointer = std::variant<std::string*, bool*, uint64_t*, Engine*, std::optional<Engine>*,
+                                  NetMode*, riscv::IsaExtensions*, std::vector<PortForward>*,
+                                  std::optional<MacAddress>*, ArbiterAddress*>;
 
 struct SchemaRow {
   Section section;

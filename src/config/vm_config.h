@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "riscv/isa.h"
@@ -22,6 +23,19 @@ namespace lockstep::config {
 inline constexpr size_t kMaxDisks = 4;
 inline constexpr size_t kMaxNets = 2;
 inline constexpr size_t kMaxForwards = 64;
+// Of the translator's code cache, in bytes: less than the least is no use to it (jit/translator.h),
+// and the most leaves room for all else that lies below 2 GiB (io/posix/code_memory.h).
+inline constexpr uint64_t kMinCodeCacheBytes = uint64_t{1} << 20;
+inline constexpr uint64_t kMaxCodeCacheBytes = uint64_t{512} << 20;
+
+// What runs the guest's instructions. The names are the same in the file, on the command line and
+// in the status.
+enum class Engine : uint8_t { kJit, kInterpreter };
+inline constexpr std::array<std::string_view, 2> kEngineNames{"jit", "interpreter"};
+
+constexpr std::string_view to_string(Engine engine) {
+  return kEngineNames[static_cast<size_t>(engine)];
+}
 inline constexpr uint64_t kSectorSize = 512;  // bytes (virtio 1.2 §5.2.4)
 
 struct DiskConfig {
@@ -71,10 +85,10 @@ struct ProtectionConfig {
   uint64_t start_wait_ms = 0;
   uint64_t target_lag_ms = 0;
   uint64_t max_unacknowledged = 0;  // bytes
+  std::optional<Engine> engine_a;   // none: VmConfig::engine
+  std::optional<Engine> engine_b;
   bool operator==(const ProtectionConfig&) const = default;
 };
-
-enum class Engine : uint8_t { kAuto, kInterpreter, kTranslator };
 
 struct VmConfig {
   std::string name;
@@ -84,7 +98,8 @@ struct VmConfig {
   std::string firmware;  // may be empty
   std::string cmdline;
   riscv::IsaExtensions isa;
-  Engine engine = Engine::kAuto;
+  Engine engine = Engine::kJit;
+  uint64_t code_cache = 0;  // bytes
   std::vector<DiskConfig> disks;
   std::vector<NetConfig> nets;
   ProtectionConfig protection;

@@ -2,7 +2,7 @@
 //
 //   lockstep-vmm --config FILE --state-dir DIR --node a|b --role primary|backup|solo
 //                --from-epoch N [--record FILE]
-//   lockstep-vmm --replay FILE
+//   lockstep-vmm --replay FILE [--engine jit|interpreter]
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <cstdio>
@@ -10,9 +10,11 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "api/exit_code.h"
 #include "base/diagnostics.h"
+#include "config/engines.h"
 #include "config/layout.h"
 #include "config/load.h"
 #include "vmm/replay_command.h"
@@ -29,7 +31,9 @@ struct CommandLine {
   uint64_t from_epoch = 0;
   std::string record;
   std::string replay;
+  std::string engine{to_string(config::Engine::kJit)};
   int64_t plant_unlogged_input = -1;
+  uint64_t digest_steps = kDigestSteps;
 };
 
 void add_options(CLI::App& app, CommandLine& line) {
@@ -42,7 +46,17 @@ void add_options(CLI::App& app, CommandLine& line) {
       ->transform(CLI::CheckedTransformer(roles, CLI::ignore_case));
   app.add_option("--from-epoch", line.from_epoch, "what the arbiter's register holds");
   app.add_option("--record", line.record, "write the log to this file");
-  app.add_option("--replay", line.replay, "replay this recording instead");
+  CLI::Option* const replay =
+      app.add_option("--replay", line.replay, "replay this recording instead");
+  app.add_option("--engine", line.engine, "what replays it; a replica's is in its configuration")
+      ->needs(replay)
+      ->check(CLI::IsMember(
+          std::vector<std::string>(config::kEngineNames.begin(), config::kEngineNames.end())));
+  app.add_option("--digest-steps", line.digest_steps,
+                 "for tests: a live replica takes a digest after so many steps")
+      ->check(CLI::PositiveNumber)
+      ->envname("LOCKSTEP_DIGEST_STEPS")
+      ->group("");
   app.add_option("--plant-unlogged-input", line.plant_unlogged_input,
                  "for tests: from this step on, one input is not logged")
       ->envname("LOCKSTEP_PLANT_UNLOGGED_INPUT")
@@ -60,7 +74,8 @@ Status run_replica(const CommandLine& line) {
                            line.role,
                            Epoch(line.from_epoch),
                            line.record,
-                           {}};
+                           {},
+                           line.digest_steps};
   if (line.plant_unlogged_input >= 0) {
     settings.plant_unlogged_input = Step(static_cast<uint64_t>(line.plant_unlogged_input));
   }
@@ -81,8 +96,9 @@ int main(int argc, char** argv) {
   vmm::add_options(app, line);
   CLI11_PARSE(app, argc, argv);
   set_diagnostics_name("lockstep-vmm");
-  const Status done =
-      line.replay.empty() ? vmm::run_replica(line) : vmm::replay_recording(line.replay);
+  const Status done = line.replay.empty()
+                          ? vmm::run_replica(line)
+                          : vmm::replay_recording(line.replay, *config::parse_engine(line.engine));
   if (done) return 0;
   diagnose(Severity::kError, "{}", done.error().text());
   return api::exit_code(done.error().code);

@@ -16,6 +16,7 @@
 #include "replay/source.h"
 #include "riscv/guest_time.h"
 #include "vmm/board_file.h"
+#include "vmm/engine_choice.h"
 
 namespace lockstep::vmm {
 namespace {
@@ -29,7 +30,7 @@ struct Replay {
   std::unique_ptr<replay::FileSource> source;
 };
 
-Result<Replay> open_recording(const std::string& path) {
+Result<Replay> open_recording(const std::string& path, config::Engine engine) {
   auto file = posix::FileReader::open(path);
   if (!file) return std::unexpected(file.error());
   auto reader = log::LogFileReader::open(std::move(*file));
@@ -41,7 +42,8 @@ Result<Replay> open_recording(const std::string& path) {
   Replay replay;
   replay.ram = std::make_unique<posix::AnonymousMemory>(std::move(*ram));
   replay.outside = std::make_unique<replay::ReplayOutside>();
-  auto machine = machine::Machine::create(std::move(*board), replay.ram->bytes(), *replay.outside);
+  auto machine = machine::Machine::create(std::move(*board), replay.ram->bytes(), *replay.outside,
+                                          engine_choice(engine));
   if (!machine) return std::unexpected(machine.error());
   replay.machine = std::move(*machine);
   replay.source = std::make_unique<replay::FileSource>(std::move(*reader));
@@ -56,7 +58,8 @@ void print_report(const std::string& path, const Replay& replay, const replay::R
                                static_cast<double>(riscv::kTicksPerSecond);
   fmt::print("replay of {}\n", path);
   fmt::print("steps       {}\n", counts.steps);
-  fmt::print("guest time  {:.3f} s, replayed in {:.3f} s\n", guest_seconds, seconds);
+  fmt::print("guest time  {:.3f} s, replayed in {:.3f} s by {}\n", guest_seconds, seconds,
+             to_string(engine_of(replay.machine->engine_report())));
   fmt::print("entries     {}\n", counts.total());
   fmt::print("digests     {} compared\n", counts.of(log::EntryKind::kDigest));
   fmt::print("outputs     {} console bytes, {} frames, {} disk requests, hash {:016x}\n",
@@ -67,8 +70,8 @@ void print_report(const std::string& path, const Replay& replay, const replay::R
 
 }  // namespace
 
-Status replay_recording(const std::string& path) {
-  Result<Replay> opened = open_recording(path);
+Status replay_recording(const std::string& path, config::Engine engine) {
+  Result<Replay> opened = open_recording(path, engine);
   if (!opened) return std::unexpected(opened.error());
   Replay& replay = *opened;
   replay::MachineTarget target(*replay.machine, [&] { return replay.outside->inputs(); });

@@ -4,12 +4,14 @@
 #include <string>
 
 #include "base/error.h"
+#include "config/vm_config.h"
 
 namespace lockstep::vmm {
 
-// Prints progress to standard error and a report to standard output: steps, entries and bytes by
-// kind, digests compared, mismatches. Error kDiverged at the first difference, kCorrupt when the
-// recording is damaged; what precedes is replayed and reported all the same.
-Status replay_recording(const std::string& path);
+// `engine`: what replays it; any gives the same. Prints progress to standard error and a report to
+// standard output: steps, entries and bytes by kind, digests compared, mismatches. Error kDiverged
+// at the first difference, kCorrupt when the recording is damaged; what precedes is replayed and
+// reported all the same.
+Status replay_recording(const std::string& path, config::Engine engine);
 
 }  // namespace lockstep::vmm

@@ -11,6 +11,7 @@
 #include "io/posix/process.h"
 #include "riscv/guest_time.h"
 #include "vmm/board_file.h"
+#include "vmm/engine_choice.h"
 
 namespace lockstep::vmm {
 namespace {
@@ -93,12 +94,15 @@ Status ReplicaProcess::open() {
           settings_.layout.arbiter_directory(settings_.config)),
       settings_.config.name, std::string(to_string(settings_.node)),
       [this](io::AcquireResult result) { step(replication::ArbiterAnswered{std::move(result)}); });
+  status_.update(core_->view(), vcpu_->figures(), posix::EventLoop::now());
   return start_api();
 }
 
 Result<Vcpu::Setup> ReplicaProcess::make_setup(const machine::BoardDescription& board) {
   Vcpu::Setup setup;
+  setup.engine = engine_choice(settings_.config, settings_.node);
   setup.plant_unlogged_input = settings_.plant_unlogged_input;
+  setup.digest_steps = settings_.digest_steps;
   setup.replay_space = [this] { loop_.post([this] { push_held_frame(); }); };
   if (settings_.record_file.empty()) return setup;
   auto file = posix::FileWriter::create(settings_.record_file, posix::IfExists::kReplace);
@@ -191,7 +195,7 @@ void ReplicaProcess::tick() {
   if (view.state == replication::VmState::kProtected) {
     last_sign_of_peer_ = HostTime(now.value - view.heartbeat_age_ns);
   }
-  status_.update(view, *vcpu_, now);
+  status_.update(view, vcpu_->figures(), now);
   status_.set_channel_traffic(channel_->traffic());
   const uint64_t interval_ns = settings_.config.protection.heartbeat_ms * kNsPerMs;
   loop_.at(now + interval_ns, [this] { tick(); });
@@ -372,7 +376,7 @@ void ReplicaProcess::carry_out(replication::StateChanged& action) {
   if (action.to == replication::VmState::kSolo) {
     vcpu_->inbox().order([](Orders& orders) { orders.logging = false; });
   }
-  status_.update(core_->view(), *vcpu_, now);
+  status_.update(core_->view(), vcpu_->figures(), now);
 }
 
 void ReplicaProcess::carry_out(replication::Halt& action) {
@@ -380,7 +384,7 @@ void ReplicaProcess::carry_out(replication::Halt& action) {
   gateway_->fall_silent();
   vcpu_->inbox().order([](Orders& orders) { orders.end = true; });
   vcpu_->replay_queue().stop();
-  status_.update(core_->view(), *vcpu_, posix::EventLoop::now());
+  status_.update(core_->view(), vcpu_->figures(), posix::EventLoop::now());
   // A replica that halted or diverged stays, to say why; one whose VM is off is done.
   if (action.state == replication::VmState::kOff) {
     loop_.at(posix::EventLoop::now() + kLingerNs, [this] { loop_.stop(); });

@@ -42,6 +42,7 @@ struct ReplicaSettings {
   Epoch from_epoch;         // what the arbiter's register held when the VM was started
   std::string record_file;  // empty: none
   std::optional<Step> plant_unlogged_input;
+  uint64_t digest_steps = kDigestSteps;
 };
 
 class ReplicaProcess {

@@ -6,6 +6,7 @@
 
 #include "io/posix/process.h"
 #include "riscv/guest_time.h"
+#include "vmm/engine_choice.h"
 
 namespace lockstep::vmm {
 namespace {
@@ -49,21 +50,18 @@ StatusBoard::StatusBoard(std::string vm, std::string node) {
   status_.node = std::move(node);
   status_.pid = posix::own_process_id();
   status_.reason = "starting";
-  status_.engine.name = "interpreter";
 }
 
-void StatusBoard::update(const replication::View& view, const Vcpu& vcpu, HostTime now) {
-  const Vcpu::Gauges& gauges = vcpu.gauges();
-  Sample sample{now, gauges.steps, gauges.run_ns, {}};
+void StatusBoard::update(const replication::View& view, const VcpuFigures& vcpu, HostTime now) {
   const std::lock_guard lock(mutex_);
   status_.role =
       view.role == replication::Role::kPrimary ? api::Role::kPrimary : api::Role::kBackup;
   status_.state = to_api(view.state);
   if (!view.reason.empty()) status_.reason = view.reason;
   status_.epoch = view.epoch.value;
-  status_.step = sample.steps;
+  status_.step = vcpu.steps;
   status_.guest_time_s =
-      static_cast<double>(gauges.guest_ticks.load()) / static_cast<double>(riscv::kTicksPerSecond);
+      static_cast<double>(vcpu.guest_ticks) / static_cast<double>(riscv::kTicksPerSecond);
   status_.peer_connected = !view.peer_node.empty();
   status_.heartbeat_age_ms =
       status_.peer_connected ? static_cast<double>(view.heartbeat_age_ns) / 1e6 : 0;
@@ -72,9 +70,11 @@ void StatusBoard::update(const replication::View& view, const Vcpu& vcpu, HostTi
   status_.hold_time_p50_us = static_cast<double>(view.hold_p50_ns) / 1e3;
   status_.hold_time_p99_us = static_cast<double>(view.hold_p99_ns) / 1e3;
   status_.throttle_permille = view.throttle_permille;
+  const double rate = status_.engine.steps_per_second;
+  status_.engine = engine_status(vcpu.engine);
+  status_.engine.steps_per_second = rate;
   if (samples_.empty() || now - samples_.back().when >= kSampleIntervalNs) {
-    sample.log = vcpu.log_statistics();
-    update_rates(sample);
+    update_rates({now, vcpu});
   }
 }
 
@@ -85,13 +85,13 @@ void StatusBoard::update_rates(const Sample& now) {
   if (!samples_.empty()) {
     const Sample& then = samples_.front();
     const double seconds = static_cast<double>(now.when - then.when) / 1e9;
-    const auto run_seconds = static_cast<double>(now.run_ns - then.run_ns) / 1e9;
+    const auto run_seconds = static_cast<double>(now.vcpu.run_ns - then.vcpu.run_ns) / 1e9;
     status_.engine.steps_per_second =
-        run_seconds > 0 ? static_cast<double>(now.steps - then.steps) / run_seconds : 0;
+        run_seconds > 0 ? static_cast<double>(now.vcpu.steps - then.vcpu.steps) / run_seconds : 0;
     for (size_t i = 0; i < log::kEntryKinds; ++i) {
-      const log::LogStatistics::Kind& kind = now.log.kinds[i];
+      const log::LogStatistics::Kind& kind = now.vcpu.log.kinds[i];
       if (kind.entries == 0) continue;
-      const double bits = 8.0 * static_cast<double>(kind.bytes - then.log.kinds[i].bytes);
+      const double bits = 8.0 * static_cast<double>(kind.bytes - then.vcpu.log.kinds[i].bytes);
       status_.log[log::to_string(static_cast<log::EntryKind>(i))] = {kind.entries, kind.bytes,
                                                                      bits / seconds};
     }

@@ -13,7 +13,7 @@
 #include "log/statistics.h"
 #include "replication/view.h"
 #include "vmm/channel.h"
-#include "vmm/vcpu.h"
+#include "vmm/vcpu_figures.h"
 
 namespace lockstep::vmm {
 
@@ -23,7 +23,8 @@ class StatusBoard {
 
   StatusBoard(std::string vm, std::string node);
 
-  void update(const replication::View& view, const Vcpu& vcpu, HostTime now);
+  // `now` never goes back from one call to the next.
+  void update(const replication::View& view, const VcpuFigures& vcpu, HostTime now);
   void set_channel_traffic(const Channel::Traffic& traffic);
   void add_event(std::string kind, std::string text);
   void add_failover(double blackout_ms, std::string reason);
@@ -36,9 +37,7 @@ class StatusBoard {
   // A moment to compute rates from.
   struct Sample {
     HostTime when;
-    uint64_t steps = 0;
-    uint64_t run_ns = 0;
-    log::LogStatistics log;
+    VcpuFigures vcpu;
   };
 
   void update_rates(const Sample& now);

@@ -41,15 +41,17 @@ Result<std::unique_ptr<Vcpu>> Vcpu::create(machine::BoardDescription board,
   if (!ram) return std::unexpected(ram.error());
   std::unique_ptr<Vcpu> vcpu(new Vcpu(std::move(disks), std::move(setup), std::move(wake_loop)));
   vcpu->ram_ = std::move(*ram);
-  auto machine = machine::Machine::create(std::move(board), vcpu->ram_->bytes(), *vcpu);
+  auto machine =
+      machine::Machine::create(std::move(board), vcpu->ram_->bytes(), *vcpu, vcpu->setup_.engine);
   if (!machine) return std::unexpected(machine.error());
   vcpu->machine_ = std::move(*machine);
+  vcpu->engine_report_ = vcpu->machine_->engine_report();
   return vcpu;
 }
 
-log::LogStatistics Vcpu::log_statistics() const {
+VcpuFigures Vcpu::figures() const {
   const std::lock_guard lock(statistics_mutex_);
-  return statistics_;
+  return {steps_, guest_ticks_, run_ns_, statistics_, engine_report_};
 }
 
 void Vcpu::finish_recording() {
@@ -99,9 +101,9 @@ void Vcpu::run_live() {
     }
     keep_time();
     take_digest_when_due();
-    const uint64_t before = gauges_.run_ns;
+    const uint64_t before = run_ns_;
     run_quantum();
-    throttle(orders.throttle_permille, gauges_.run_ns - before);
+    throttle(orders.throttle_permille, run_ns_ - before);
   }
 }
 
@@ -133,16 +135,21 @@ void Vcpu::hand_over() {
 void Vcpu::run_quantum() {
   const HostTime start = posix::monotonic_now();
   machine_->run_until(machine_->step() + kQuantumSteps);
-  const uint64_t ran_ns = posix::monotonic_now() - start;
-  timekeeper_.ran(machine_->step().value - gauges_.steps, ran_ns);
-  update_gauges(ran_ns);
+  const HostTime end = posix::monotonic_now();
+  timekeeper_.ran(machine_->step().value - steps_, end - start);
+  update_figures(start, end);
   flush_when_due();
 }
 
-void Vcpu::update_gauges(uint64_t ran_ns) {
-  gauges_.run_ns += ran_ns;
-  gauges_.steps = machine_->step().value;
-  gauges_.guest_ticks = machine_->guest_time().value;
+void Vcpu::update_figures(HostTime start, HostTime end) {
+  run_ns_ += end - start;
+  steps_ = machine_->step().value;
+  guest_ticks_ = machine_->guest_time().value;
+  if (end - last_engine_report_ < kEngineReportIntervalNs) return;
+  last_engine_report_ = end;
+  const machine::EngineReport report = machine_->engine_report();
+  const std::lock_guard lock(statistics_mutex_);
+  engine_report_ = report;
 }
 
 void Vcpu::wait_for_interrupt() {

@@ -33,6 +33,7 @@
 #include "vmm/inbox.h"
 #include "vmm/outbox.h"
 #include "vmm/timekeeper.h"
+#include "vmm/vcpu_figures.h"
 
 namespace lockstep::vmm {
 
@@ -40,25 +41,20 @@ namespace lockstep::vmm {
 inline constexpr uint64_t kQuantumSteps = 50'000;
 inline constexpr uint64_t kFlushIntervalNs = 2'000'000;
 inline constexpr uint64_t kReportIntervalNs = 5'000'000;
+inline constexpr uint64_t kEngineReportIntervalNs = 50'000'000;
 inline constexpr uint64_t kDigestSteps = 64'000'000;
 inline constexpr size_t kMaxConsoleChunk = 8 * 1024;  // console bytes that leave as one output
 
 class Vcpu final : public machine::Outside {
  public:
   struct Setup {
+    machine::EngineChoice engine;
     std::optional<replay::Recorder> recorder;
     uint64_t digest_steps = kDigestSteps;
     // The replay queue has room again; called on the vCPU thread.
     std::function<void()> replay_space;
     // For tests: an input that is applied and not logged, at the first boundary from this step on.
     std::optional<Step> plant_unlogged_input;
-  };
-
-  // Numbers for the status, kept up to date by the vCPU thread; read by any.
-  struct Gauges {
-    std::atomic<uint64_t> steps{0};
-    std::atomic<uint64_t> guest_ticks{0};
-    std::atomic<uint64_t> run_ns{0};  // host time spent inside the machine
   };
 
   static Result<std::unique_ptr<Vcpu>> create(machine::BoardDescription board,
@@ -69,9 +65,9 @@ class Vcpu final : public machine::Outside {
   Inbox& inbox() { return inbox_; }
   Outbox& outbox() { return outbox_; }
   log::EntryQueue& replay_queue() { return replay_queue_; }
-  const Gauges& gauges() const { return gauges_; }
-  // Copied under a lock, at most once per flush.
-  log::LogStatistics log_statistics() const;
+  // Thread-safe. The log's numbers are as of the last flush, the engine's at most
+  // kEngineReportIntervalNs of running older than the machine.
+  VcpuFigures figures() const;
 
   // The recording of this replica is whole on its disk. After the thread has ended.
   void finish_recording();
@@ -116,7 +112,8 @@ class Vcpu final : public machine::Outside {
   void send_notices();
   void report_replayed(LogPosition drained);
   void fail_locally(std::string reason);
-  void update_gauges(uint64_t ran_ns);
+  // The machine ran from `start` to `end`.
+  void update_figures(HostTime start, HostTime end);
   void answer_entropy(uint32_t count);
 
   Inbox inbox_;
@@ -127,7 +124,10 @@ class Vcpu final : public machine::Outside {
   std::unique_ptr<machine::Machine> machine_;
   log::EntryQueue replay_queue_;
   Timekeeper timekeeper_;
-  Gauges gauges_;
+  // Numbers for the status, kept up to date by this thread; read by any.
+  std::atomic<uint64_t> steps_{0};
+  std::atomic<uint64_t> guest_ticks_{0};
+  std::atomic<uint64_t> run_ns_{0};
 
   bool live_ = false;
   bool logging_ = true;
@@ -135,7 +135,9 @@ class Vcpu final : public machine::Outside {
   uint64_t reported_inputs_ = 0;
   std::optional<log::FrameWriter> writer_;
   mutable std::mutex statistics_mutex_;
-  log::LogStatistics statistics_;  // guarded by statistics_mutex_
+  log::LogStatistics statistics_;        // guarded by statistics_mutex_
+  machine::EngineReport engine_report_;  // guarded by statistics_mutex_
+  HostTime last_engine_report_;
   std::vector<Notice> notices_;
   std::optional<replication::Output> console_chunk_;  // console output not yet in notices_
   HostTime last_flush_;

@@ -54,7 +54,7 @@ class ReplicaTarget final : public replay::ReplayTarget {
   machine::StopReason run_until(Step target) override {
     const HostTime start = posix::monotonic_now();
     const machine::StopReason reason = vcpu_.machine_->run_until(target);
-    vcpu_.update_gauges(posix::monotonic_now() - start);
+    vcpu_.update_figures(start, posix::monotonic_now());
     return reason;
   }
 

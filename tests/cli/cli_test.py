@@ -62,11 +62,14 @@ class ClientTest(unittest.TestCase):
                          f"{arguments}\n{result.stdout}\n{result.stderr}")
         return result
 
-    def up(self, code=0):
-        return self.lockstep("up", str(self.directory / "vm.toml"), code=code)
+    def up(self, *flags, code=0):
+        return self.lockstep("up", str(self.directory / "vm.toml"), *flags, code=code)
 
     def status(self):
         return json.loads(self.lockstep("status", "vm", "--json").stdout)
+
+    def engines(self):
+        return [r["engine"]["name"] for r in self.status()["replicas"]]
 
     def replica(self, node):
         return next(r for r in self.status()["replicas"] if r["node"] == node)
@@ -133,6 +136,17 @@ class UpAndDown(ClientTest):
         status = self.status()
         self.assertEqual(status["state"], "solo")
         self.assertEqual(len(status["replicas"]), 1)
+
+    def test_the_engines_of_a_pair(self):
+        self.up()
+        self.assertEqual(self.engines(), ["jit", "jit"])
+        self.lockstep("down", "vm")
+        self.write_config(protection='engine_b = "interpreter"')
+        self.up()
+        self.assertEqual(self.engines(), ["jit", "interpreter"])
+        self.lockstep("down", "vm")
+        self.up("--engine", "jit", "--engine-a", "interpreter")
+        self.assertEqual(self.engines(), ["interpreter", "jit"])
 
     def test_force(self):
         self.up()
@@ -265,9 +279,11 @@ class Foreground(ClientTest):
 
     def test_run_until_interrupted(self):
         client = subprocess.Popen(
-            [PROGRAMS / "lockstep", "--state-dir", self.state, "run", self.directory / "vm.toml"],
+            [PROGRAMS / "lockstep", "--state-dir", self.state, "run", self.directory / "vm.toml",
+             "--engine", "interpreter"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         wait_for(lambda: (self.state / "vm/replica-a/api.sock").exists(), "the replica")
+        self.assertEqual(self.engines(), ["interpreter"])
         self.assertIn("already up: vm", self.up(code=4).stderr)
         client.send_signal(signal.SIGINT)
         _, errors = client.communicate(timeout=TIMEOUT_S)

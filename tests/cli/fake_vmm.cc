@@ -20,6 +20,7 @@
 
 #include "api/server.h"
 #include "base/diagnostics.h"
+#include "config/engines.h"
 #include "config/layout.h"
 #include "config/load.h"
 #include "io/posix/directory_arbiter.h"
@@ -119,7 +120,7 @@ class FakeReplica {
                                                       : api::ReplicaState::kProtected;
     status.reason = "as a fake";
     status.epoch = epoch_.load().value;
-    status.engine.name = "none";
+    status.engine.name = to_string(config::engine_of(config_, node_));
     return status;
   }
 

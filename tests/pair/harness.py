@@ -97,8 +97,8 @@ class Vm:
                           f"{result.stdout}{result.stderr}")
         return result
 
-    def up(self):
-        self.client("up", str(self.config))
+    def up(self, *flags):
+        self.client("up", str(self.config), *flags)
         for node in ("a", "b"):
             self.pid_of(node)
         return self

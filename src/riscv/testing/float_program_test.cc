@@ -191,7 +191,7 @@ class AlteredEngine final : public Engine {
   void request_stop() override { engine_->request_stop(); }
   void flush() override { engine_->flush(); }
   void watch_writes_again() override { engine_->watch_writes_again(); }
-  const MmuStatistics& mmu_statistics() const override { return engine_->mmu_statistics(); }
+  EngineStatistics statistics() const override { return engine_->statistics(); }
 
  private:
   Hart& hart_;
