@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "config/load.h"
 #include "io/posix/host_files.h"
 #include "native_rows.h"
 
@@ -15,6 +16,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kWorkloads = LOCKSTEP_BENCH_WORKLOADS;
 constexpr const char* kKeyBits = "2048";
+// Not newer than the guest's.
+constexpr const char* kJavaRelease = "17";
 
 const char* name_of(Side side) {
   return side == Side::kOurs ? "ours" : "QEMU";
@@ -90,13 +93,18 @@ Status EngineRun::run() {
   return {};
 }
 
-// One private key for all, so that all sign alike.
+// One private key and one compiled class for all, so that all do the same.
 Status EngineRun::make_workloads() {
   if (Status status = posix::make_directory(directory_); !status) return status;
   const fs::path native = fs::path(directory_) / "native";
   if (Status status = copy_workloads(native); !status) return status;
   Status status = run_tool({"openssl", "genrsa", "-out", (native / kKeyFile).string(), kKeyBits});
   if (!status) return status;
+  if (!posix::find_program("javac").empty()) {
+    status = run_tool({"javac", "--release", kJavaRelease, "-d", native.string(),
+                       (native / "Work.java").string()});
+    if (!status) return status;
+  }
   std::error_code error;
   const fs::path staged = fs::path(directory_) / "staged";
   fs::copy(native, staged, fs::copy_options::recursive, error);
@@ -105,7 +113,18 @@ Status EngineRun::make_workloads() {
     return fail(ErrorCode::kSystem, "cannot copy the workloads to", staged.string(),
                 error.message());
   }
-  return run_tool({"tar", "-C", staged.string(), "-cf", directory_ + "/workloads.tar", "."});
+  status = run_tool({"tar", "-C", staged.string(), "-cf", directory_ + "/workloads.tar", "."});
+  if (!status || !options_.native || !selected(kArchiveRow)) return status;
+  const config::Loaded config = config::load_config(options_.image + "/VM.toml");
+  if (!config) return std::unexpected(config.error().error());
+  if (config->disks.empty()) {
+    return fail(ErrorCode::kInvalid, "there is no disk in", options_.image + "/VM.toml");
+  }
+  return copy_archive_source(config->disks[0].path, native.string());
+}
+
+bool EngineRun::selected(std::string_view row) const {
+  return std::ranges::find(options_.rows, row, &EngineRow::name) != options_.rows.end();
 }
 
 void EngineRun::run_round(unsigned round) {

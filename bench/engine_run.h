@@ -51,6 +51,7 @@ class EngineRun {
   };
 
   Status make_workloads();
+  bool selected(std::string_view row) const;
   void run_round(unsigned round);
   void boot(Side side, unsigned round);
   void run_row(Side side, const EngineRow& row, RowResult& result);
