@@ -86,7 +86,12 @@ Status EngineRun::run() {
     if (!version) return std::unexpected(version.error());
     report_.qemu_version = std::move(*version);
   }
-  if (Status status = make_workloads(); !status) return status;
+  const config::Loaded config = config::load_config(options_.image + "/VM.toml");
+  if (!config) return std::unexpected(config.error().error());
+  if (config->disks.empty()) {
+    return fail(ErrorCode::kInvalid, "there is no disk in", options_.image + "/VM.toml");
+  }
+  if (Status status = make_workloads(config->disks[0].path); !status) return status;
   for (unsigned round = 1; round <= options_.rounds && !interrupts_.pending(); ++round) {
     run_round(round);
   }
@@ -94,7 +99,7 @@ Status EngineRun::run() {
 }
 
 // One private key and one compiled class for all, so that all do the same.
-Status EngineRun::make_workloads() {
+Status EngineRun::make_workloads(const std::string& root_disk) {
   if (Status status = posix::make_directory(directory_); !status) return status;
   const fs::path native = fs::path(directory_) / "native";
   if (Status status = copy_workloads(native); !status) return status;
@@ -108,19 +113,17 @@ Status EngineRun::make_workloads() {
   std::error_code error;
   const fs::path staged = fs::path(directory_) / "staged";
   fs::copy(native, staged, fs::copy_options::recursive, error);
-  if (!error && !options_.kbench.empty()) fs::copy_file(options_.kbench, staged / "kbench", error);
   if (error) {
     return fail(ErrorCode::kSystem, "cannot copy the workloads to", staged.string(),
                 error.message());
   }
+  if (!options_.kbench.empty()) {
+    fs::copy_file(options_.kbench, staged / "kbench", error);
+    if (error) return fail(ErrorCode::kNotFound, "cannot copy", options_.kbench, error.message());
+  }
   status = run_tool({"tar", "-C", staged.string(), "-cf", directory_ + "/workloads.tar", "."});
   if (!status || !options_.native || !selected(kArchiveRow)) return status;
-  const config::Loaded config = config::load_config(options_.image + "/VM.toml");
-  if (!config) return std::unexpected(config.error().error());
-  if (config->disks.empty()) {
-    return fail(ErrorCode::kInvalid, "there is no disk in", options_.image + "/VM.toml");
-  }
-  return copy_archive_source(config->disks[0].path, native.string());
+  return copy_archive_source(root_disk, native.string());
 }
 
 bool EngineRun::selected(std::string_view row) const {
@@ -155,14 +158,16 @@ void EngineRun::boot(Side side, unsigned round) {
   if (!guest) {
     seat.lost = fmt::format("{} did not boot: {}", name_of(side), guest.error().text());
     fmt::print(stderr, "{}\n", seat.lost);
+    if (selected(kBootRow)) result_of(kBootRow).error = seat.lost;
     return;
   }
   seat.guest = std::move(*guest);
   const Timing& timing = seat.guest->boot_timing();
   fmt::print(stderr, "  {:<15} {:<5} {:8.3f} s, {:8.3f} s in the guest\n", kBootRow, name_of(side),
              timing.host_seconds, timing.guest_seconds);
-  for (RowResult& row : report_.rows) {
-    if (row.name == kBootRow) (ours ? row.ours : row.qemu).push_back(timing);
+  if (selected(kBootRow)) {
+    RowResult& row = result_of(kBootRow);
+    (ours ? row.ours : row.qemu).push_back(timing);
   }
   note_memory(side);
 }
