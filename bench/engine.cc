@@ -49,6 +49,9 @@ Status measure(Options& options) {
     Status status = posix::write_file_atomically(options.json, run.report().json());
     if (!status) return status;
   }
+  if (interrupts->pending()) {
+    return fail(ErrorCode::kUnavailable, "interrupted before the end of", "the rounds");
+  }
   return run.report().complete();
 }
 

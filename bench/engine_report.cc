@@ -55,8 +55,7 @@ std::string line_of(const RowResult& row) {
       shown(field(ours, &Timing::host_seconds)), shown(field(qemu, &Timing::host_seconds)),
       shown(least(row.native_seconds)), ratio ? fmt::format("{:.2f}", *ratio) : "-",
       shown(field(ours, &Timing::guest_seconds)), shown(field(qemu, &Timing::guest_seconds)));
-  if (!row.error.empty()) line += "  " + row.error;
-  return line + "\n";
+  return line + (row.error.empty() ? "\n" : "  failed\n");
 }
 
 ordered_json json_of(const RowResult& row) {
@@ -122,6 +121,9 @@ std::string EngineReport::table() const {
   std::string text = fmt::format("{:<15} {:>9} {:>9} {:>9} {:>8} {:>11} {:>11}\n", "row", "ours s",
                                  "QEMU s", "native s", "QEMU/us", "ours guest", "QEMU guest");
   for (const RowResult& row : rows) text += line_of(row);
+  for (const RowResult& row : rows) {
+    if (!row.error.empty()) text += fmt::format("\n{} failed: {}\n", row.name, row.error);
+  }
   text +=
       fmt::format("\nengine {}, {} MiB of RAM, rounds {}, {}\n", engine, guest_memory_bytes >> 20,
                   rounds, qemu_version.empty() ? "without QEMU" : qemu_version);

@@ -22,14 +22,13 @@ constexpr std::array kRows = {
     EngineRow{"sys", kMakeKbench, "./kbench sys", "gcc"},
     EngineRow{"fork", kMakeKbench, "./kbench fork", "gcc"},
     EngineRow{"sh", "", "sh processes.sh", "sh"},
-    EngineRow{"tar-gzip", "", "tar -C /usr -cf - bin | gzip -1 | cksum", ""},
+    EngineRow{kArchiveRow, "", "tar -C ${usr:-/usr} -cf - bin | gzip -1 | cksum", "debugfs"},
     EngineRow{"python", "", "python3 squares.py", "python3"},
     EngineRow{"openssl-sha256", "", "head -c 32M /dev/zero | openssl dgst -sha256", "openssl"},
     EngineRow{"openssl-rsa", "", "sh signatures.sh", "openssl"},
     EngineRow{"sqlite-memory", "", "sqlite3 :memory: < memory.sql", "sqlite3"},
     EngineRow{"sqlite-disk", "", "rm -f rows.db && sqlite3 rows.db < disk.sql", "sqlite3"},
     EngineRow{"perl", "", "perl words.pl", "perl"},
-    EngineRow{"javac", "", "javac -J-XX:+UseSerialGC Work.java", "javac"},
     EngineRow{"java", kMakeWork, "java -XX:+UseSerialGC -cp . Work", "java"},
 };
 

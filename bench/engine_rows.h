@@ -19,6 +19,9 @@ namespace lockstep::bench {
 // From power-on to multi-user: not a command, but the guest's own boot.
 inline constexpr std::string_view kBootRow = "boot";
 inline constexpr std::string_view kKeyFile = "key.pem";
+// Reads the guest's /usr/bin; on the host a copy of it, which the environment names.
+inline constexpr std::string_view kArchiveRow = "tar-gzip";
+inline constexpr std::string_view kUsrVariable = "usr";
 
 struct EngineRow {
   std::string_view name;

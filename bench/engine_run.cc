@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "config/load.h"
 #include "io/posix/host_files.h"
 #include "native_rows.h"
 
@@ -15,6 +16,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kWorkloads = LOCKSTEP_BENCH_WORKLOADS;
 constexpr const char* kKeyBits = "2048";
+// Not newer than the guest's.
+constexpr const char* kJavaRelease = "17";
 
 const char* name_of(Side side) {
   return side == Side::kOurs ? "ours" : "QEMU";
@@ -83,29 +86,48 @@ Status EngineRun::run() {
     if (!version) return std::unexpected(version.error());
     report_.qemu_version = std::move(*version);
   }
-  if (Status status = make_workloads(); !status) return status;
+  const config::Loaded config = config::load_config(options_.image + "/VM.toml");
+  if (!config) return std::unexpected(config.error().error());
+  if (config->disks.empty()) {
+    return fail(ErrorCode::kInvalid, "there is no disk in", options_.image + "/VM.toml");
+  }
+  if (Status status = make_workloads(config->disks[0].path); !status) return status;
   for (unsigned round = 1; round <= options_.rounds && !interrupts_.pending(); ++round) {
     run_round(round);
   }
   return {};
 }
 
-// One private key for all, so that all sign alike.
-Status EngineRun::make_workloads() {
+// One private key and one compiled class for all, so that all do the same.
+Status EngineRun::make_workloads(const std::string& root_disk) {
   if (Status status = posix::make_directory(directory_); !status) return status;
   const fs::path native = fs::path(directory_) / "native";
   if (Status status = copy_workloads(native); !status) return status;
   Status status = run_tool({"openssl", "genrsa", "-out", (native / kKeyFile).string(), kKeyBits});
   if (!status) return status;
+  if (!posix::find_program("javac").empty()) {
+    status = run_tool({"javac", "--release", kJavaRelease, "-d", native.string(),
+                       (native / "Work.java").string()});
+    if (!status) return status;
+  }
   std::error_code error;
   const fs::path staged = fs::path(directory_) / "staged";
   fs::copy(native, staged, fs::copy_options::recursive, error);
-  if (!error && !options_.kbench.empty()) fs::copy_file(options_.kbench, staged / "kbench", error);
   if (error) {
     return fail(ErrorCode::kSystem, "cannot copy the workloads to", staged.string(),
                 error.message());
   }
-  return run_tool({"tar", "-C", staged.string(), "-cf", directory_ + "/workloads.tar", "."});
+  if (!options_.kbench.empty()) {
+    fs::copy_file(options_.kbench, staged / "kbench", error);
+    if (error) return fail(ErrorCode::kNotFound, "cannot copy", options_.kbench, error.message());
+  }
+  status = run_tool({"tar", "-C", staged.string(), "-cf", directory_ + "/workloads.tar", "."});
+  if (!status || !options_.native || !selected(kArchiveRow)) return status;
+  return copy_archive_source(root_disk, native.string());
+}
+
+bool EngineRun::selected(std::string_view row) const {
+  return std::ranges::find(options_.rows, row, &EngineRow::name) != options_.rows.end();
 }
 
 void EngineRun::run_round(unsigned round) {
@@ -136,14 +158,16 @@ void EngineRun::boot(Side side, unsigned round) {
   if (!guest) {
     seat.lost = fmt::format("{} did not boot: {}", name_of(side), guest.error().text());
     fmt::print(stderr, "{}\n", seat.lost);
+    if (selected(kBootRow)) result_of(kBootRow).error = seat.lost;
     return;
   }
   seat.guest = std::move(*guest);
   const Timing& timing = seat.guest->boot_timing();
   fmt::print(stderr, "  {:<15} {:<5} {:8.3f} s, {:8.3f} s in the guest\n", kBootRow, name_of(side),
              timing.host_seconds, timing.guest_seconds);
-  for (RowResult& row : report_.rows) {
-    if (row.name == kBootRow) (ours ? row.ours : row.qemu).push_back(timing);
+  if (selected(kBootRow)) {
+    RowResult& row = result_of(kBootRow);
+    (ours ? row.ours : row.qemu).push_back(timing);
   }
   note_memory(side);
 }

@@ -50,7 +50,8 @@ class EngineRun {
     std::set<std::string> prepared;      // what has been done in it
   };
 
-  Status make_workloads();
+  Status make_workloads(const std::string& root_disk);
+  bool selected(std::string_view row) const;
   void run_round(unsigned round);
   void boot(Side side, unsigned round);
   void run_row(Side side, const EngineRow& row, RowResult& result);

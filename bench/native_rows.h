@@ -11,6 +11,9 @@
 
 namespace lockstep::bench {
 
+// What kArchiveRow reads, from the guest's image (debugfs(8)) to `directory`.
+Status copy_archive_source(const std::string& image, const std::string& directory);
+
 // Seconds of the row's command in `directory`, which holds the workloads. Nothing: it says nothing
 // on a host, or a program that it needs is not there. kSystem when it fails.
 Result<std::optional<double>> time_natively(const EngineRow& row, const std::string& directory);
