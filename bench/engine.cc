@@ -34,7 +34,7 @@ Status complete(Options& options) {
   options.run.memory_bytes = *memory;
   options.run.native = !options.skip_native;
   options.run.engine =
-      options.engine == "jit" ? config::Engine::kTranslator : config::Engine::kInterpreter;
+      options.engine == "jit" ? config::Engine::kJit : config::Engine::kInterpreter;
   return {};
 }
 

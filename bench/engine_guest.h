@@ -37,7 +37,7 @@ struct GuestOptions {
   std::string directory;  // for the guest's own files; made, and removed at the end
   std::string qemu;       // the program
   uint64_t memory_bytes = 0;
-  config::Engine engine = config::Engine::kAuto;  // of ours
+  config::Engine engine = config::Engine::kJit;  // of ours
 };
 
 struct RunResult {

@@ -27,12 +27,10 @@ std::string_view name_of(config::Engine engine) {
   switch (engine) {
     case config::Engine::kInterpreter:
       return "interpreter";
-    case config::Engine::kTranslator:
+    case config::Engine::kJit:
       return "jit";
-    case config::Engine::kAuto:
-      break;
   }
-  return "auto";
+  return "jit";
 }
 
 Status run_tool(const std::vector<std::string>& command) {

@@ -29,7 +29,7 @@ struct RunOptions {
   bool native = true;
   unsigned rounds = 1;
   uint64_t memory_bytes = 0;
-  config::Engine engine = config::Engine::kAuto;
+  config::Engine engine = config::Engine::kJit;
 };
 
 class EngineRun {

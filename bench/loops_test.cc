@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "loop_runner.h"
+#include "riscv/interpreter/interpreter.h"
 
 namespace lockstep::bench {
 namespace {
