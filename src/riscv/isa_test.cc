@@ -1,5 +1,6 @@
 #include "riscv/isa.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace lockstep::riscv {
@@ -30,7 +31,7 @@ TEST(Isa, WhatIsNoneIsRefusedAndTheKnownOnesAreNamed) {
   EXPECT_EQ(parse_isa("rv64gc__zba").error(), form + "\"\" is none of " + names);
   for (const std::string text : {"rv64imac", "rv64gcv", "", "_zba", "zba", "rv64gczba"}) {
     EXPECT_EQ(parse_isa(text).error(),
-              form + "\"" + text + "\" does not begin so; the extensions are " + names);
+              fmt::format("{}\"{}\" does not begin so; the extensions are {}", form, text, names));
   }
 }
 
