@@ -67,8 +67,7 @@ class BlockCompiler {
   struct Window {
     uint8_t base = 0;
     bool for_store = false;
-    unsigned alignment = 1;
-    int32_t low = 0;   // displacement of the start, a multiple of the alignment
+    int32_t low = 0;   // displacement of the start
     int32_t high = 0;  // and of the end
     size_t last = 0;
   };
@@ -164,8 +163,10 @@ class BlockCompiler {
     return for_store ? offsetof(riscv::DataEntry, write_tag) : offsetof(riscv::DataEntry, read_tag);
   }
   void address_into_rax(unsigned base, int32_t displacement);
-  // rax: guest address -> host address. `size`: a power of two.
-  void probe(unsigned size, bool for_store, x64::Label& miss);
+  // rax: guest address -> host address. Any alignment: what lies in one page is one access of the
+  // host's.
+  enum class Alignment : uint8_t { kAny, kNatural };
+  void probe(unsigned size, bool for_store, Alignment alignment, x64::Label& miss);
   ColdAccess& cold_access(ColdAccess::Data data, uint32_t routine, uint8_t reg);
   // What an instruction reads or writes, when it is a load or a store.
   struct Access {

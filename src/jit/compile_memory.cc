@@ -18,13 +18,18 @@ void BlockCompiler::address_into_rax(unsigned base, int32_t displacement) {
   if (displacement != 0) a_->alu_imm(Alu::kAdd, Reg::kRax, displacement);
 }
 
-void BlockCompiler::probe(unsigned size, bool for_store, x64::Label& miss) {
+void BlockCompiler::probe(unsigned size, bool for_store, Alignment alignment, x64::Label& miss) {
   find_data_entry(*a_);
   // The offset in the page, if this is it; emit_cold_access() undoes it otherwise.
   a_->alu(Alu::kXor, Reg::kRax, data_entry(tag_offset(for_store)));
-  a_->test_sign_extended(Reg::kRax,
-                         -static_cast<int32_t>(riscv::kPageSize) | static_cast<int32_t>(size - 1));
-  a_->jcc(Cond::kNotEqual, miss);
+  if (alignment == Alignment::kNatural) {
+    a_->test_sign_extended(
+        Reg::kRax, -static_cast<int32_t>(riscv::kPageSize) | static_cast<int32_t>(size - 1));
+    a_->jcc(Cond::kNotEqual, miss);
+  } else {  // another page, or across its end
+    a_->alu_imm(Alu::kCmp, Reg::kRax, static_cast<int32_t>(riscv::kPageSize - size));
+    a_->jcc(Cond::kAbove, miss);
+  }
   a_->alu(Alu::kAdd, Reg::kRax, data_entry(offsetof(riscv::DataEntry, host_page)));
 }
 
@@ -120,7 +125,7 @@ bool BlockCompiler::compile_memory() {
 void BlockCompiler::read_modify_write(unsigned size) {
   ColdStep& cold = cold_step(setup_.routines.step);
   read_into(Reg::kRax, in().rs1);
-  probe(size, true, cold.label);
+  probe(size, true, Alignment::kNatural, cold.label);
   const bool wide = size == 8;
   const Mem place = at(Reg::kRax);
   if (wide) {
@@ -171,7 +176,7 @@ void BlockCompiler::physical_into_rdx() {
 void BlockCompiler::load_reserved(unsigned size) {
   ColdStep& cold = cold_step(setup_.routines.step);
   read_into(Reg::kRax, in().rs1);
-  probe(size, false, cold.label);
+  probe(size, false, Alignment::kNatural, cold.label);
   physical_into_rdx();
   a_->mov_b_imm(hart_field(offsetof(riscv::Hart, reserved)), 1);
   a_->mov(hart_field(offsetof(riscv::Hart, reserved_address)), Reg::kRdx);
@@ -193,7 +198,7 @@ void BlockCompiler::store_conditional(unsigned size) {
   ColdStep& cold = cold_step(setup_.routines.step);
   x64::Label fails;
   read_into(Reg::kRax, in().rs1);
-  probe(size, true, cold.label);
+  probe(size, true, Alignment::kNatural, cold.label);
   physical_into_rdx();
   a_->cmp_b_imm(hart_field(offsetof(riscv::Hart, reserved)), 0);
   a_->mov_imm(Reg::kRcx, 1);

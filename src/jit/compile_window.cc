@@ -109,25 +109,21 @@ bool BlockCompiler::writes(const Instruction& instruction, uint8_t guest) {
 std::optional<BlockCompiler::Window> BlockCompiler::find_window() const {
   const std::optional<Access> first = access_of(in());
   if (!use_windows_ || !first || first->base == 0) return std::nullopt;
-  int32_t low = first->displacement;
-  Window window{
-      first->base, first->for_store, first->size, low, low + static_cast<int32_t>(first->size),
-      index_};
+  Window window{first->base, first->for_store, first->displacement,
+                first->displacement + static_cast<int32_t>(first->size), index_};
   size_t accesses = 0;
   for (size_t i = index_; i < run_->size; ++i) {
     const Instruction& instruction = run_->instructions[i].instruction;
     if (!keeps_window(instruction)) break;
     const std::optional<Access> access = access_of(instruction);
     if (access && access->base == first->base) {
-      const auto size = static_cast<int32_t>(access->size);
-      const int32_t new_low = std::min(low, access->displacement);
-      const int32_t new_high = std::max(window.high, access->displacement + size);
-      const bool aligned = access->displacement % size == 0;
+      const int32_t low = std::min(window.low, access->displacement);
+      const int32_t high =
+          std::max(window.high, access->displacement + static_cast<int32_t>(access->size));
       constexpr int32_t kWidest = 256;
-      if (!aligned || new_high - new_low > kWidest) break;
-      low = new_low;
-      window.high = new_high;
-      window.alignment = std::max(window.alignment, access->size);
+      if (high - low > kWidest) break;
+      window.low = low;
+      window.high = high;
       window.for_store = window.for_store || access->for_store;
       window.last = i;
       ++accesses;
@@ -135,7 +131,6 @@ std::optional<BlockCompiler::Window> BlockCompiler::find_window() const {
     if (writes(instruction, first->base)) break;
   }
   if (accesses < 2) return std::nullopt;
-  window.low = low & -static_cast<int32_t>(window.alignment);
   return window;
 }
 
@@ -147,10 +142,6 @@ void BlockCompiler::open_window(const Window& window, ColdExit& miss) {
   // Beyond the last place where it fits: another page, or too near to this one's end.
   a_->alu_imm(Alu::kCmp, Reg::kRax, static_cast<int32_t>(kPageSize) - (window.high - window.low));
   a_->jcc(Cond::kAbove, miss.label);
-  if (window.alignment > 1) {
-    a_->test_b_imm(Reg::kRax, static_cast<uint8_t>(window.alignment - 1));
-    a_->jcc(Cond::kNotEqual, miss.label);
-  }
   a_->mov(Reg::kRdx, data_entry(offsetof(riscv::DataEntry, host_page)));
   a_->alu(Alu::kAdd, Reg::kRdx, Reg::kRax);
 }
@@ -170,7 +161,7 @@ x64::Mem BlockCompiler::place_of_access(bool for_store, unsigned size, ColdAcces
   }
   if (window_ && index_ < window_->last) cold.window = window_;
   address_into_rax(in().rs1, in().immediate);
-  probe(size, for_store, cold.label);
+  probe(size, for_store, Alignment::kAny, cold.label);
   return at(Reg::kRax);
 }
 

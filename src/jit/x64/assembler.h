@@ -220,12 +220,6 @@ class Assembler {
     op_rr(true, 0xf7, static_cast<Reg>(0), a);
     dword(static_cast<uint32_t>(value));
   }
-  void test_b_imm(Reg a, uint8_t value) {
-    rex(false, 0, 0, num(a), num(a) >= 4);
-    byte(0xf6);
-    modrm_rr(0, num(a));
-    byte(value);
-  }
   void cmp_b_imm(const Mem& place, uint8_t value) {
     op_rm(false, 0x80, 7, place);
     byte(value);
