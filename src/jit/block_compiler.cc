@@ -17,16 +17,17 @@ BlockCompiler::BlockCompiler(const CompilerSetup& setup) : setup_(setup) {
   steps_.reserve(kColdPerInstruction * kMaxInstructions);
   nans_.reserve(kColdPerInstruction * kMaxInstructions);
   statuses_.reserve(kMaxInstructions);
+  link_labels_.reserve(kMaxInstructions + 1);
+  links_.reserve(kMaxInstructions + 1);
 }
 
 void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run,
                             const Target& target) {
   a_ = &assembler;
   run_ = &run;
-  words_ = target.words;
   use_windows_ = target.use_windows;
   window_.reset();
-  entry_address_ = assembler.here();
+  segment_start_ = 0;
   float_checked_ = false;
   supervisor_checked_ = false;
   ended_ = false;
@@ -35,11 +36,12 @@ void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run
   steps_.clear();
   nans_.clear();
   statuses_.clear();
+  link_labels_.clear();
+  links_.clear();
 
-  a_->alu_imm(Alu::kSub, kBudget, static_cast<int32_t>(run.size));
-  ColdExit& budget = cold_exit(ColdExit::To::kOverBudget, run.instructions[0].offset,
-                               static_cast<unsigned>(run.size));
-  a_->jcc(Cond::kSign, budget.label);
+  a_->alu_imm(Alu::kCmp, kBudget, static_cast<int32_t>(run.size));
+  ColdExit& budget = cold_exit(ColdExit::To::kOverBudget, run.instructions[0].offset, 0);
+  a_->jcc(Cond::kLess, budget.label);
   if (run.straddles()) require_next_page(target.next_page);
   for (index_ = 0; index_ < run.size; ++index_) {
     here_ = &run.instructions[index_];
@@ -53,7 +55,7 @@ void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run
 // That the instruction's second half still comes from where it was decoded.
 void BlockCompiler::require_next_page(uint64_t next_page) {
   const PlacedInstruction& only = run_->instructions[0];
-  ColdExit& exit = cold_exit(ColdExit::To::kStep, only.offset, 1);
+  ColdExit& exit = cold_exit(ColdExit::To::kStep, only.offset, 0);
   a_->mov(Reg::kRax, state(offsetof(RuntimeState, page_va)));
   a_->alu_imm(Alu::kAdd, Reg::kRax, riscv::kPageSize);
   find_fetch_entry(*a_);
@@ -178,7 +180,7 @@ BlockCompiler::ColdAccess& BlockCompiler::cold_access(ColdAccess::Data data, uin
                                                       uint8_t reg) {
   CHECK(accesses_.size() < accesses_.capacity());
   return accesses_.emplace_back(
-      ColdAccess{{}, {}, routine, site(), data, reg, {}, here_->next_offset(), steps_after()});
+      ColdAccess{{}, {}, routine, site(), data, reg, {}, here_->next_offset(), steps_done()});
 }
 
 BlockCompiler::ColdStep& BlockCompiler::cold_step(uint32_t routine) {
@@ -188,9 +190,7 @@ BlockCompiler::ColdStep& BlockCompiler::cold_step(uint32_t routine) {
 
 void BlockCompiler::emit_cold_exit(ColdExit& exit) {
   a_->bind(exit.label);
-  if (exit.steps_after != 0) {
-    a_->alu_imm(Alu::kAdd, kBudget, static_cast<int32_t>(exit.steps_after));
-  }
+  if (exit.steps != 0) a_->alu_imm(Alu::kSub, kBudget, static_cast<int32_t>(exit.steps));
   if (exit.to == ColdExit::To::kPage) {
     jump_relative(exit.target);
     return;
@@ -227,8 +227,7 @@ void BlockCompiler::emit_cold_access(ColdAccess& access) {
   }
   a_->jcc_to(Cond::kEqual, setup_.routines.exit_at_hart);
   if (access.window) {
-    open_window(*access.window,
-                cold_exit(ColdExit::To::kStep, access.next_offset, access.steps_after));
+    open_window(*access.window, cold_exit(ColdExit::To::kStep, access.next_offset, access.steps));
   }
   a_->jmp(access.resume);
 }
@@ -245,6 +244,12 @@ void BlockCompiler::emit_cold() {
     a_->mov_imm(Reg::kRcx, step.site);
     a_->call_to(step.routine);
     a_->jmp(step.resume);
+  }
+  for (size_t i = 0; i < links_.size(); ++i) {
+    links_[i].stub = a_->here();
+    a_->bind(link_labels_[i]);
+    a_->mov_imm(Reg::kRax, links_[i].target);
+    a_->jmp_to(setup_.routines.not_translated);
   }
   for (ColdNan& nan : nans_) {
     a_->bind(nan.label);

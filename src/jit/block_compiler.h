@@ -1,8 +1,9 @@
 // Translates one superblock: one pass over its instructions, with what seldom runs put behind them.
 //
 // Exactness
-//   1. Steps: the superblock takes its whole length off the budget at its entry, and each way out
-//      gives back what it did not run.
+//   1. Steps: a superblock is entered only when the budget holds all of it. What was run is taken
+//   off
+//      segment by segment, before each branch and each way out.
 //   2. Whatever can trap, or must be looked at, knows its place (Site); the hart then is as the
 //      interpreter has it at that instruction.
 //   3. What is not translated inline is one step of the interpreter (Routines::step).
@@ -17,9 +18,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "jit/host_features.h"
+#include "jit/link.h"
 #include "jit/routines.h"
 #include "jit/superblock_former.h"
 #include "jit/x64/assembler.h"
@@ -39,14 +42,15 @@ class BlockCompiler {
  public:
   explicit BlockCompiler(const CompilerSetup& setup);
 
-  // Emits the superblock; its entry is where the assembler stands. `words`: address of the page's
-  // table. `next_page`: physical, where the rest of an instruction lies that straddles.
+  // Emits the superblock; its entry is where the assembler stands. `next_page`: physical, where the
+  // rest of an instruction lies that straddles.
   struct Target {
-    uint32_t words = 0;
     uint64_t next_page = 0;
     bool use_windows = true;
   };
   void compile(x64::Assembler& assembler, const InstructionRun& run, const Target& target);
+  // The jumps within the page that the last superblock has.
+  std::span<const Link> links() const { return links_; }
 
  private:
   using Reg = x64::Reg;
@@ -60,8 +64,8 @@ class BlockCompiler {
   struct ColdExit {
     x64::Label label;
     enum class To : uint8_t { kPage, kOverBudget, kStep, kLeave, kWindow } to;
-    int64_t target = 0;        // relative to the page
-    unsigned steps_after = 0;  // to be given back
+    int64_t target = 0;  // relative to the page
+    unsigned steps = 0;  // of the segment, run before
   };
   // The range that accesses by `base` reach from instruction `first` to `last`.
   struct Window {
@@ -82,7 +86,7 @@ class BlockCompiler {
     // To be found again before going on.
     std::optional<Window> window;
     uint32_t next_offset = 0;
-    unsigned steps_after = 0;
+    unsigned steps = 0;  // of the segment, run with it
   };
   // An instruction that what was emitted for it does not settle: one step of the interpreter.
   struct ColdStep {
@@ -107,9 +111,12 @@ class BlockCompiler {
   };
 
   // --- The place of the instruction at hand
-  unsigned steps_after() const { return static_cast<unsigned>(run_->size - 1 - index_); }
+  bool last() const { return index_ + 1 == run_->size; }
+  // Of the segment: run before the instruction at hand, and with it.
+  unsigned steps_before() const { return static_cast<unsigned>(index_ - segment_start_); }
+  unsigned steps_done() const { return steps_before() + 1; }
   uint32_t site(bool leave = false) const {
-    return Site::make(here_->offset, here_->instruction.length, steps_after(), leave);
+    return Site::make(here_->offset, here_->instruction.length, steps_done(), leave);
   }
   Mem state(size_t offset) const { return state_field(setup_.state, offset); }
   const riscv::Instruction& in() const { return here_->instruction; }
@@ -201,7 +208,10 @@ class BlockCompiler {
   void branch(Cond condition);
   void write_link();
   void jump_relative(int64_t target);
-  void jump_in_page(uint32_t offset);
+  // Takes the segment's steps, the instruction at hand included, off the budget. Keeps the flags.
+  void settle_steps();
+  // A jump within the page, taken when `condition` holds, if there is one.
+  void link(std::optional<Cond> condition, uint32_t offset);
   void go_on_behind();
   void step_by_interpreter(bool leave = false);
   void float_step();
@@ -230,8 +240,7 @@ class BlockCompiler {
   const CompilerSetup setup_;
   x64::Assembler* a_ = nullptr;
   const InstructionRun* run_ = nullptr;
-  uint32_t words_ = 0;
-  uint32_t entry_address_ = 0;
+  size_t segment_start_ = 0;
   size_t index_ = 0;
   const PlacedInstruction* here_ = nullptr;
   bool use_windows_ = true;
@@ -245,6 +254,8 @@ class BlockCompiler {
   std::vector<ColdStep> steps_;
   std::vector<ColdNan> nans_;
   std::vector<ColdStatus> statuses_;
+  std::vector<x64::Label> link_labels_;
+  std::vector<Link> links_;  // in the order of link_labels_
 };
 
 }  // namespace lockstep::jit

@@ -1,10 +1,12 @@
 #include "jit/code_cache.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <utility>
 
 #include "base/check.h"
+#include "jit/host_features.h"
 
 namespace lockstep::jit {
 
@@ -49,7 +51,7 @@ CodeCache::Space CodeCache::begin_superblock() {
 }
 
 void CodeCache::add(uint64_t page, const Superblock& superblock, const x64::Assembler& assembler,
-                    size_t instructions) {
+                    std::span<const Link> links, size_t instructions) {
   constexpr size_t kAlignment = 16;
   main_used_ += (assembler.main_size() + kAlignment - 1) / kAlignment * kAlignment;
   cold_used_ += assembler.cold_size();
@@ -58,10 +60,50 @@ void CodeCache::add(uint64_t page, const Superblock& superblock, const x64::Asse
   table.granules |= granules_of(superblock.first, superblock.end);
   table.words[superblock.entry / 2] = superblock.code;
   table.heat[superblock.entry / 2] = 0;
+  for (const CodeTable::OwnedLink& owned : table.links) {
+    if (owned.link.target == superblock.entry) turn(owned.link, superblock.code);
+  }
+  for (const Link& link : links) {
+    table.links.push_back({link, superblock.code});
+    const uint32_t code = table.words[link.target / 2];
+    if (code != not_translated_) turn(link, code);
+  }
+  serialize_processor();
   residents_[region_].push_back({page, superblock.code, superblock.entry});
   ++statistics_.superblocks;
   statistics_.instructions += instructions;
   statistics_.code_bytes += assembler.main_size() + assembler.cold_size();
+}
+
+void CodeCache::turn(const Link& link, uint32_t destination) {
+  const uint32_t displacement = destination - (link.site + 4);
+  const std::span<std::byte> code = memory_.writable_code();
+  std::memcpy(code.data() + (link.site - memory_.code_address()), &displacement,
+              sizeof displacement);
+}
+
+void CodeCache::unlink(CodeTable& table, const Superblock& superblock) {
+  table.words[superblock.entry / 2] = not_translated_;
+  table.heat[superblock.entry / 2] = 0;
+  std::erase_if(table.links,
+                [&](const CodeTable::OwnedLink& owned) { return owned.owner == superblock.code; });
+  for (const CodeTable::OwnedLink& owned : table.links) {
+    if (owned.link.target == superblock.entry) turn(owned.link, owned.link.stub);
+  }
+}
+
+template <typename Drop>
+size_t CodeCache::drop_if(CodeTable& table, Drop drop) {
+  const size_t dropped = std::erase_if(table.superblocks, [&](const Superblock& block) {
+    if (!drop(block)) return false;
+    unlink(table, block);
+    return true;
+  });
+  if (dropped != 0) {
+    refresh_granules(table);
+    serialize_processor();
+  }
+  return dropped;
 }
 
 uint64_t CodeCache::granules_of(uint64_t first, uint64_t end) {
@@ -96,31 +138,20 @@ void CodeCache::drop_range(uint64_t page, uint64_t offset, uint64_t size) {
   CodeTable& table = *tables_[page];
   if ((table.granules & granules_of(offset, offset + size)) == 0) return;
   if (offset < 2) drop_straddlers(table);
-  const size_t dropped = std::erase_if(table.superblocks, [&](const Superblock& block) {
-    if (block.first >= offset + size || offset >= block.end) return false;
-    table.words[block.entry / 2] = not_translated_;
-    table.heat[block.entry / 2] = 0;
-    return true;
+  statistics_.invalidated += drop_if(table, [&](const Superblock& block) {
+    return block.first < offset + size && offset < block.end;
   });
-  statistics_.invalidated += dropped;
   refresh_granules(table);
 }
 
 void CodeCache::drop_superblock(uint64_t page, uint64_t entry) {
   CodeTable& table = *tables_[page];
-  std::erase_if(table.superblocks,
-                [entry](const Superblock& block) { return block.entry == entry; });
-  table.words[entry / 2] = not_translated_;
-  refresh_granules(table);
+  drop_if(table, [entry](const Superblock& block) { return block.entry == entry; });
 }
 
 void CodeCache::drop_page(uint64_t page) {
   CodeTable& table = *tables_[page];
-  for (const Superblock& block : table.superblocks) {
-    table.words[block.entry / 2] = not_translated_;
-  }
-  statistics_.invalidated += table.superblocks.size();
-  table.superblocks.clear();
+  statistics_.invalidated += drop_if(table, [](const Superblock&) { return true; });
   drop_straddlers(table);
   table.granules = 0;
   table.writes = 0;
@@ -132,12 +163,9 @@ void CodeCache::reuse_region(size_t region) {
   for (const Resident& resident : residents_[region]) {
     CodeTable* const table = tables_[resident.page].get();
     if (table == nullptr) continue;
-    const size_t dropped = std::erase_if(table->superblocks, [&](const Superblock& block) {
+    statistics_.evicted += drop_if(*table, [&](const Superblock& block) {
       return block.code == resident.code && block.entry == resident.entry;
     });
-    if (dropped == 0) continue;
-    statistics_.evicted += dropped;
-    table->words[resident.entry / 2] = not_translated_;
   }
   residents_[region].clear();
 }

@@ -1,10 +1,10 @@
 // Where translated code lies, and how it is found.
 //
 // Each physical page of guest code has a table with one word for each halfword: the address of the
-// superblock that starts there, or of the code that says "not translated". All ways into a
-// superblock go through its word: from another page by the fetch part of the TLB, which holds a
-// pointer to the table, within a page directly. So a superblock is made and dropped by writing one
-// word; no jump is ever patched.
+// superblock that starts there, or of the code that says "not translated". From another page a
+// superblock is reached through its word, by the fetch part of the TLB, which holds a pointer to
+// the table. Jumps within a page lead to it directly (link.h): they are turned to it when it is
+// made and back to their stubs when it is dropped.
 //
 // The space is a ring of regions. When it is full, the region that comes next gives up its
 // superblocks: a store for each.
@@ -29,6 +29,7 @@
 
 #include "base/error.h"
 #include "io/posix/code_memory.h"
+#include "jit/link.h"
 #include "jit/runtime_state.h"
 #include "riscv/physical_memory.h"
 
@@ -49,6 +50,12 @@ struct CodeTable {
   std::vector<Superblock> superblocks;
   // Pages whose last instruction, a superblock of theirs, has its second half here.
   std::vector<uint64_t> reached_from;
+  // Jumps of this page's superblocks.
+  struct OwnedLink {
+    Link link;
+    uint32_t owner;  // code of the superblock that it is in
+  };
+  std::vector<OwnedLink> links;
   uint64_t granules = 0;  // a bit for each 64 bytes of the page that a superblock covers
   uint32_t writes = 0;    // to the page, since it last had none
   // How often a place was reached that is not translated; of one that is, how often a window's
@@ -105,7 +112,7 @@ class CodeCache {
   };
   Space begin_superblock();
   void add(uint64_t page, const Superblock& superblock, const x64::Assembler& assembler,
-           size_t instructions);
+           std::span<const Link> links, size_t instructions);
   // The superblock at the end of `page` reaches into `next`, which has a table.
   void note_straddle(uint64_t page, uint64_t next);
 
@@ -134,6 +141,13 @@ class CodeCache {
     uint16_t entry;
   };
 
+  // Writes the displacement of a jump.
+  void turn(const Link& link, uint32_t destination);
+  // The superblock is no more: jumps to it go to their stubs, its own are forgotten.
+  void unlink(CodeTable& table, const Superblock& superblock);
+  // Drops those of the superblocks that `drop` names; how many.
+  template <typename Drop>
+  size_t drop_if(CodeTable& table, Drop drop);
   static uint64_t granules_of(uint64_t first, uint64_t end);
   void reuse_region(size_t region);
   void refresh_granules(CodeTable& table);

@@ -1,4 +1,5 @@
 // Branches, jumps, fences, and what only the interpreter does.
+#include "base/check.h"
 #include "jit/block_compiler.h"
 
 namespace lockstep::jit {
@@ -16,15 +17,26 @@ void BlockCompiler::write_link() {
   finish(to);
 }
 
-void BlockCompiler::jump_in_page(uint32_t offset) {
-  a_->mov_imm(Reg::kRax, offset);
-  a_->mov_l(Reg::kRcx, x64::at_absolute(words_ + offset / 2 * 4));
-  a_->jmp(Reg::kRcx);
+void BlockCompiler::settle_steps() {
+  a_->lea(kBudget, at(kBudget, -static_cast<int32_t>(steps_done())));
+  segment_start_ = index_ + 1;
+}
+
+void BlockCompiler::link(std::optional<Cond> condition, uint32_t offset) {
+  CHECK(links_.size() < links_.capacity());
+  x64::Label& label = link_labels_.emplace_back();
+  if (condition) {
+    a_->jcc(*condition, label);
+  } else {
+    a_->jmp(label);
+  }
+  constexpr uint32_t kDisplacement = 4;  // bytes, at the end of the jump
+  links_.push_back({a_->here() - kDisplacement, 0, static_cast<uint16_t>(offset)});
 }
 
 void BlockCompiler::jump_relative(int64_t target) {
   if (target >= 0 && target < static_cast<int64_t>(kPageSize)) {
-    jump_in_page(static_cast<uint32_t>(target));
+    link(std::nullopt, static_cast<uint32_t>(target));
     return;
   }
   a_->mov(Reg::kRax, state(offsetof(RuntimeState, page_va)));
@@ -35,6 +47,8 @@ void BlockCompiler::jump_relative(int64_t target) {
 // Behind the last instruction, or to the interpreter for one that reaches into the next page.
 void BlockCompiler::go_on_behind() {
   ended_ = true;
+  index_ = run_->size - 1;
+  if (segment_start_ < run_->size) settle_steps();
   jump_relative(run_->next_offset);
 }
 
@@ -49,12 +63,13 @@ void BlockCompiler::branch(Cond condition) {
     const Reg left = read(rs1, Reg::kRax);
     alu_guest(Alu::kCmp, left, rs2);
   }
-  const bool last = steps_after() == 0;
-  if (last && here_->target() == run_->instructions[0].offset) {
-    a_->jcc_to(condition, entry_address_);
+  settle_steps();
+  const int64_t target = here_->target();
+  if (target >= 0 && target < static_cast<int64_t>(kPageSize)) {
+    link(condition, static_cast<uint32_t>(target));
     return;
   }
-  ColdExit& taken = cold_exit(ColdExit::To::kPage, here_->target(), steps_after());
+  ColdExit& taken = cold_exit(ColdExit::To::kPage, target, 0);
   a_->jcc(condition, taken.label);
 }
 
@@ -86,9 +101,9 @@ bool BlockCompiler::compile_control() {
       return true;
     case Opcode::kJal: {
       write_link();
-      const bool followed = steps_after() != 0;
-      if (followed) return true;
+      if (!last()) return true;  // what follows is there
       ended_ = true;
+      settle_steps();
       jump_relative(here_->target());
       return true;
     }
@@ -99,6 +114,7 @@ bool BlockCompiler::compile_control() {
       write_link();
       a_->mov(Reg::kRax, Reg::kRcx);
       a_->alu_imm(Alu::kAnd, Reg::kRax, -2);
+      settle_steps();
       emit_jump(*a_, setup_.state, setup_.routines.jump_slowly);
       return true;
     }
@@ -114,8 +130,7 @@ bool BlockCompiler::compile_control() {
 void BlockCompiler::require_supervisor() {
   if (supervisor_checked_) return;
   supervisor_checked_ = true;  // privilege changes by leaving a superblock only
-  ColdExit& exit =
-      cold_exit(ColdExit::To::kStep, here_->offset, static_cast<unsigned>(run_->size - index_));
+  ColdExit& exit = cold_exit(ColdExit::To::kStep, here_->offset, steps_before());
   a_->cmp_b_imm(hart_field(offsetof(riscv::Hart, privilege)),
                 static_cast<uint8_t>(riscv::Privilege::kSupervisor));
   a_->jcc(Cond::kNotEqual, exit.label);
@@ -164,7 +179,7 @@ void BlockCompiler::change_interrupt_enable(bool enable) {
 }
 
 void BlockCompiler::leave_if_interrupted() {
-  ColdExit& exit = cold_exit(ColdExit::To::kLeave, here_->next_offset(), steps_after());
+  ColdExit& exit = cold_exit(ColdExit::To::kLeave, here_->next_offset(), steps_done());
   a_->alu_imm(Alu::kCmp, state(offsetof(RuntimeState, deliverable)), 0);
   a_->jcc(Cond::kNotEqual, exit.label);
 }

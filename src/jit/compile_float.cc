@@ -43,8 +43,7 @@ void BlockCompiler::float_step() {
 void BlockCompiler::require_float() {
   if (float_checked_) return;
   float_checked_ = true;
-  ColdExit& exit =
-      cold_exit(ColdExit::To::kStep, here_->offset, static_cast<unsigned>(run_->size - index_));
+  ColdExit& exit = cold_exit(ColdExit::To::kStep, here_->offset, steps_before());
   a_->alu_l_imm(Alu::kCmp, state(offsetof(RuntimeState, fp_ready)), 0);
   a_->jcc(Cond::kEqual, exit.label);
 }

@@ -153,8 +153,7 @@ x64::Mem BlockCompiler::place_of_access(bool for_store, unsigned size, ColdAcces
   if (!window_) {
     window_ = find_window();
     if (window_) {
-      ColdExit& miss = cold_exit(ColdExit::To::kWindow, here_->offset,
-                                 static_cast<unsigned>(run_->size - index_));
+      ColdExit& miss = cold_exit(ColdExit::To::kWindow, here_->offset, steps_before());
       open_window(*window_, miss);
       return in_window();
     }

@@ -80,7 +80,7 @@ void Translator::publish_bank() {
 uint64_t Translator::begin_step(uint64_t site, uint64_t budget) {
   settle_bank();
   const auto word = static_cast<uint32_t>(site);
-  context_.left = budget + Site::steps_after(word);
+  context_.left = budget - Site::steps_done(word);
   return state_.page_va + Site::offset(word);
 }
 

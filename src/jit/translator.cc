@@ -207,10 +207,8 @@ uint32_t Translator::translate(uint64_t page, uint32_t offset) {
   if (run.size == 0) return 0;
   const CodeCache::Space space = cache_.begin_superblock();
   x64::Assembler assembler(space.main, space.cold);
-  CodeTable& table = *cache_.find(page);
-  compiler_->compile(assembler, run,
-                     {posix::CodeMemory::address_of(table.words), next.value_or(0),
-                      !table.without_windows[offset / 2]});
+  const bool use_windows = !cache_.find(page)->without_windows[offset / 2];
+  compiler_->compile(assembler, run, {next.value_or(0), use_windows});
   CHECK(assembler.ok());
   context_.mmu.guard(page, riscv::PhysicalMemory::kCode);
   if (run.straddles()) {
@@ -220,7 +218,7 @@ uint32_t Translator::translate(uint64_t page, uint32_t offset) {
   cache_.add(page,
              {static_cast<uint16_t>(offset), static_cast<uint16_t>(run.first),
               static_cast<uint16_t>(std::min<uint64_t>(run.end, kPageSize)), space.main.address},
-             assembler, run.size);
+             assembler, compiler_->links(), run.size);
   return space.main.address;
 }
 
