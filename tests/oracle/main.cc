@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+#include "jit/translator.h"
+#include "riscv/interpreter/interpreter.h"
 #include "tests/oracle/comparison.h"
 #include "tests/oracle/engine.h"
 #include "tests/oracle/float_matrix.h"
@@ -27,6 +29,13 @@ struct Options {
   bool floating_point = false;
   bool whole = false;
   std::string qemu = "qemu-riscv64-static";
+  std::string engine = "interpreter";
+
+  // The translator translates at once, so that no code is too cold for it.
+  riscv::EngineFactory make_engine() const {
+    if (engine == "jit") return jit::translator_factory({.hot_threshold = 1});
+    return riscv::make_interpreter;
+  }
 };
 
 // "7" or "0..99", both ends included.
@@ -59,7 +68,8 @@ bool run_seed(uint64_t seed, const Options& options, const Runner& qemu, Totals&
   const std::vector<Block> blocks = random_blocks(seed, options.shape);
   for (const Block& block : blocks) totals.instructions += block.code.size() * options.passes;
   ++totals.programs;
-  const Sides sides{.oracle = qemu, .engine = engine_runner(variant_of(seed))};
+  const Sides sides{.oracle = qemu,
+                    .engine = engine_runner(variant_of(seed), options.make_engine())};
   const auto difference = compare(blocks, {layout_of(seed), options.passes}, sides);
   const std::string repeat = fmt::format("oracle-test --seed {} --blocks {} --instructions {}",
                                          seed, options.shape.blocks, options.shape.instructions);
@@ -86,7 +96,7 @@ int run_float(const Options& options) {
   for (uint64_t seed = options.first_seed; seed <= options.last_seed; ++seed) {
     const MatrixSize size = options.whole ? MatrixSize::kWhole : MatrixSize::kBounded;
     for (const FloatJob& job : float_jobs(size, seed)) {
-      const Runner engine = engine_runner(variant_of(totals.programs));
+      const Runner engine = engine_runner(variant_of(totals.programs), options.make_engine());
       if (Status status = compare_float_job(job, qemu, engine, totals); !status) {
         fmt::print(stderr, "seed {}: {}\n", seed, status.error().text());
         return 2;
@@ -147,6 +157,9 @@ int main(int argc, char** argv) {
       "seed chooses among the operands");
   app.add_flag("--whole", options.whole, "With --float: all corners in every combination")
       ->needs(floating_point);
+  app.add_option("--engine", options.engine, "The engine that is compared")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"interpreter", "jit"}));
   app.add_option("--qemu", options.qemu, "The oracle")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   if (seeds.empty()) seeds = options.floating_point ? "0" : "0..9";

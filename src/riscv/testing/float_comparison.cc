@@ -23,27 +23,42 @@ std::unique_ptr<TestGuest> make_guest(const FloatComparison& comparison,
   return guest;
 }
 
+// The names of the registers that differ: of a whole register file a report shows no more than the
+// start.
+std::string registers_that_differ(const Hart& left, const Hart& right) {
+  std::string names;
+  for (size_t i = 0; i < 32; ++i) {
+    if (left.x[i] == right.x[i]) continue;
+    names += fmt::format("; x{} = {:#x} against {:#x}", i, left.x[i], right.x[i]);
+  }
+  for (size_t i = 0; i < 32; ++i) {
+    if (left.f[i] == right.f[i]) continue;
+    names += fmt::format("; f{} = {:#x} against {:#x}", i, left.f[i], right.f[i]);
+  }
+  return names;
+}
+
 }  // namespace
 
 std::string compare_on_floats(const FloatComparison& comparison, const EngineFactory& expected,
                               const EngineFactory& tested) {
-  const auto right = make_guest(comparison, expected);
-  const auto left = make_guest(comparison, tested);
+  const auto reference = make_guest(comparison, expected);
+  const auto subject = make_guest(comparison, tested);
   const uint64_t end = float_program_end(kRamBase).value;
   const Step last(kStepsOfPass * comparison.passes);
   std::mt19937_64 random(comparison.program);
-  while (right->hart.pc != end) {
-    const Step from = right->hart.step;
+  while (reference->hart.pc != end) {
+    const Step from = reference->hart.step;
     if (from > last) return fmt::format("program {} does not end", comparison.program);
     const Step target = from + 1 + random() % comparison.longest_piece;
-    const uint64_t pc = right->hart.pc;
-    right->engine->run_until(target);
-    left->engine->run_until(target);
-    const std::string difference = first_difference_of(*right, *left);
+    const uint64_t pc = reference->hart.pc;
+    reference->engine->run_until(target);
+    subject->engine->run_until(target);
+    const std::string difference = first_difference_of(*reference, *subject);
     if (!difference.empty()) {
-      return fmt::format("program {}, between step {} (pc {:#x}) and step {} (pc {:#x}): {}",
-                         comparison.program, from.value, pc, target.value, right->hart.pc,
-                         difference);
+      return fmt::format("program {}, between step {} (pc {:#x}) and step {} (pc {:#x}): {}{}",
+                         comparison.program, from.value, pc, target.value, reference->hart.pc,
+                         difference, registers_that_differ(reference->hart, subject->hart));
     }
   }
   return {};

@@ -18,7 +18,8 @@ struct FloatComparison {
   uint64_t longest_piece = 2000;
 };
 
-// Empty, or what differs first and between which steps. A guest that does not end is a difference.
+// Empty, or what differs first, expected value first, and between which steps. A guest that does
+// not end is a difference.
 std::string compare_on_floats(const FloatComparison& comparison, const EngineFactory& expected,
                               const EngineFactory& tested);
 
