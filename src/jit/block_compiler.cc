@@ -46,7 +46,7 @@ void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run
   for (index_ = 0; index_ < run.size; ++index_) {
     here_ = &run.instructions[index_];
     if (!keeps_window(in())) window_.reset();
-    compile_one();
+    if (!compile_pair()) compile_one();
   }
   if (!ended_) go_on_behind();
   emit_cold();

@@ -152,6 +152,7 @@ class BlockCompiler {
   void binary(Alu operation, bool commutative);
   void binary_word(Alu operation);
   void add_immediate();
+  void add_immediate_word();
   void immediate(Alu operation);
   void set_if(Cond condition);
   void set_if_immediate(Cond condition);
@@ -233,6 +234,12 @@ class BlockCompiler {
 
   void require_next_page(uint64_t next_page);
   void compile_one();
+  // Two instructions that compilers write for one purpose, the first of which nobody reads after
+  // the second; false when they are none. compile_pair.cc
+  bool compile_pair();
+  bool compile_upper_pair(const riscv::Instruction& second);
+  bool compile_shift_pair(const riscv::Instruction& second);
+  void write_page_relative(int64_t offset);
   void emit_cold();
   void emit_cold_exit(ColdExit& exit);
   void emit_cold_access(ColdAccess& access);
