@@ -29,6 +29,7 @@ void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run
   window_.reset();
   segment_start_ = 0;
   float_checked_ = false;
+  checked_mode_.reset();
   supervisor_checked_ = false;
   ended_ = false;
   exits_.clear();

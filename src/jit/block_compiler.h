@@ -253,6 +253,7 @@ class BlockCompiler {
   bool use_windows_ = true;
   std::optional<Window> window_;
   bool float_checked_ = false;
+  std::optional<uint8_t> checked_mode_;  // static, and known to be frm
   bool supervisor_checked_ = false;
   bool ended_ = false;
   // Bounded by a few for each instruction; never reallocated, since code under way refers to them.

@@ -147,6 +147,7 @@ void BlockCompiler::csr_by_interpreter() {
     case riscv::Csr::kFcsr:
     case riscv::Csr::kSstatus:
       float_checked_ = false;
+      checked_mode_.reset();
       return float_step();
     default:
       return step_by_interpreter();

@@ -51,9 +51,15 @@ void BlockCompiler::require_float() {
 // Whether MXCSR has the instruction's rounding mode, as far as that is known when translating;
 // emits the check for what is known when running.
 bool BlockCompiler::rounding_settled() {
-  const auto mode = static_cast<RoundingMode>(in().rounding_mode);
-  if (mode == RoundingMode::kDynamic) return true;
-  return false;
+  const uint8_t mode = in().rounding_mode;
+  if (static_cast<RoundingMode>(mode) == RoundingMode::kDynamic) return true;
+  if (mode > static_cast<uint8_t>(RoundingMode::kUp)) return false;
+  if (checked_mode_ == mode) return true;
+  checked_mode_ = mode;
+  ColdExit& exit = cold_exit(ColdExit::To::kStep, here_->offset, steps_before());
+  a_->cmp_b_imm(hart_field(offsetof(riscv::Hart, frm)), mode);
+  a_->jcc(Cond::kNotEqual, exit.label);
+  return true;
 }
 
 void BlockCompiler::require_boxed(unsigned f, ColdStep& otherwise) {
@@ -220,11 +226,8 @@ void BlockCompiler::float_to_integer(bool wide_float, bool wide_integer) {
 
 void BlockCompiler::float_from_integer(bool wide_float, bool wide_integer, bool is_unsigned) {
   const bool exact = wide_float && !wide_integer;
-  const auto mode = static_cast<RoundingMode>(in().rounding_mode);
   const bool reserved = in().rounding_mode == 5 || in().rounding_mode == 6;
-  if (reserved || (!exact && !rounding_settled() && mode != RoundingMode::kDynamic)) {
-    return float_step();
-  }
+  if (reserved || (!exact && !rounding_settled())) return float_step();
   ColdStep* cold = nullptr;
   bool wide_operand = wide_integer;
   if (wide_integer || !is_unsigned) {
