@@ -56,7 +56,7 @@ void add_options(CLI::App& app, CommandLine& line) {
       ->envname("LOCKSTEP_DIGEST_STEPS")
       ->group("");
   app.add_option("--plant-unlogged-input", line.plant_unlogged_input,
-                 "for tests: from this step on, one input is not logged")
+                 "for tests: before the first digest from this step on, one input is not logged")
       ->envname("LOCKSTEP_PLANT_UNLOGGED_INPUT")
       ->group("");
 }
