@@ -23,7 +23,8 @@ constexpr std::string_view kEnd = "<bench-end>\r\n";
 
 }  // namespace
 
-Result<std::unique_ptr<GuestRunner>> GuestRunner::boot(const std::string& configuration) {
+Result<std::unique_ptr<GuestRunner>> GuestRunner::boot(const std::string& configuration,
+                                                       const machine::EngineChoice& engine) {
   const config::Loaded config = config::load_config(configuration);
   if (!config) return std::unexpected(config.error().error());
   std::unique_ptr<GuestRunner> runner(new GuestRunner);
@@ -37,7 +38,8 @@ Result<std::unique_ptr<GuestRunner>> GuestRunner::boot(const std::string& config
   auto ram = posix::AnonymousMemory::create(board->memory_bytes);
   if (!ram) return std::unexpected(ram.error());
   runner->ram_ = std::move(*ram);
-  auto machine = machine::Machine::create(std::move(*board), runner->ram_->bytes(), *runner);
+  auto machine =
+      machine::Machine::create(std::move(*board), runner->ram_->bytes(), *runner, engine);
   if (!machine) return std::unexpected(machine.error());
   runner->machine_ = std::move(*machine);
 

@@ -94,13 +94,13 @@ void Vcpu::run_live() {
       stand_still();
       continue;
     }
-    plant_when_due();
     if (machine_->waiting()) {
       wait_for_interrupt();
       continue;
     }
     keep_time();
     take_digest_when_due();
+    plant_when_due();
     const uint64_t before = run_ns_;
     run_quantum();
     throttle(orders.throttle_permille, run_ns_ - before);
@@ -199,10 +199,13 @@ void Vcpu::take_digest_when_due() {
   if (logging_) append_to_log(entry);
 }
 
+// Right before a digest: of one timer interrupt at another step nothing may be left in the guest a
+// few milliseconds later, when a logged anchor has made guest time the same again.
 void Vcpu::plant_when_due() {
-  if (!setup_.plant_unlogged_input || machine_->step() < *setup_.plant_unlogged_input) return;
+  const Step step = machine_->step();
+  if (!setup_.plant_unlogged_input || step < *setup_.plant_unlogged_input) return;
+  if (step + kQuantumSteps < next_digest_) return;
   setup_.plant_unlogged_input.reset();
-  // So far that a timer interrupt comes at another step: the next logged anchor heals nothing.
   const log::Payload input =
       log::TimeAnchor{machine_->guest_time() + riscv::kTicksPerSecond, machine_->time_rate_q32()};
   CHECK(machine_->apply({machine_->step(), input}));

@@ -53,7 +53,8 @@ class Vcpu final : public machine::Outside {
     uint64_t digest_steps = kDigestSteps;
     // The replay queue has room again; called on the vCPU thread.
     std::function<void()> replay_space;
-    // For tests: an input that is applied and not logged, at the first boundary from this step on.
+    // For tests: an input that is applied and not logged, before the first digest from this step
+    // on.
     std::optional<Step> plant_unlogged_input;
   };
 
