@@ -130,6 +130,8 @@ struct Parser {
                     "build a new disk even if the guest has written to the old one");
     build->add_option("--with-program", build.value().programs,
                       "a riscv64 program to put into /usr/local/bin; may be repeated");
+    build->add_option("--with-package", build.value().packages,
+                      "a Debian package to install, with --full; may be repeated");
   }
 
   // An unknown word in the place of a command, explained; empty when there is none. CLI11 would

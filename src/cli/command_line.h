@@ -55,6 +55,7 @@ struct ImageBuildCommand {
   std::string output;
   std::string size;
   std::vector<std::string> programs;
+  std::vector<std::string> packages;
 };
 struct VersionCommand {};
 

@@ -12,6 +12,7 @@ Status run_image_build(const ImageBuildCommand& command) {
   image::BuildOptions options;
   options.output_directory = command.output;
   options.programs = command.programs;
+  options.packages = command.packages;
   options.replace_disk = command.replace_disk;
   if (!command.size.empty()) {
     const config::Parsed<uint64_t> size = config::parse_size(command.size);

@@ -114,6 +114,10 @@ class Assignment {
     return assign_parsed(field, "\"dir:PATH\" or \"etcd:URL\"", parse_arbiter);
   }
 
+  Applied operator()(riscv::IsaExtensions* field) const {
+    return assign_parsed(field, "an instruction set in quotes", riscv::parse_isa);
+  }
+
   Applied operator()(std::vector<PortForward>* field) const {
     const toml::array* list = node_.as_array();
     if (list == nullptr) return wrong_type("a list of forwards", node_);

@@ -67,6 +67,7 @@ TEST(VmConfig, FillsInDefaults) {
       parse_config(with_kernel("[[disk]]\npath = \"../d\"\n[[net]]\n"), "/vms/vm.toml");
   ASSERT_TRUE(loaded) << loaded.error().text();
   EXPECT_EQ(loaded->memory, uint64_t{512} << 20);
+  EXPECT_EQ(loaded->isa, riscv::kAllExtensions);
   EXPECT_EQ(loaded->engine, Engine::kJit);
   EXPECT_EQ(loaded->code_cache, uint64_t{48} << 20);
   EXPECT_EQ(loaded->disks[0], (DiskConfig{"/d", false, false}));
@@ -76,6 +77,13 @@ TEST(VmConfig, FillsInDefaults) {
   EXPECT_EQ(loaded->protection.heartbeat_ms, 10U);
   EXPECT_EQ(loaded->protection.suspect_after_ms, 100U);
   EXPECT_EQ(loaded->protection.max_unacknowledged, uint64_t{16} << 20);
+}
+
+TEST(VmConfig, TheIsaIsWhatTheFileSays) {
+  EXPECT_EQ(parse_config(with_kernel("isa = \"rv64gc\"\n"), "/vm.toml").value().isa,
+            riscv::IsaExtensions{});
+  EXPECT_EQ(parse_config(with_kernel("isa = \"rv64gc_zbb\"\n"), "/vm.toml").value().isa,
+            riscv::IsaExtensions{riscv::IsaExtension::kZbb});
 }
 
 TEST(VmConfig, UnknownKeysNameTheNearest) {
@@ -131,6 +139,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"memory = \"1Q\"\n",
                  "3:10: memory: must be a size such as \"512M\" (K, M, G or T, powers of 1024); "
                  "\"1Q\" is not"},
+        BadValue{"isa = \"rv64gc_zba_zbx\"\n",
+                 "3:7: isa: must be rv64gc and extensions, as in \"rv64gc_zba_zbb\"; \"zbx\" is "
+                 "none of zicboz, zicond, zba, zbb, zbs, svvptc"},
+        BadValue{"isa = [\"zba\"]\n", "3:7: isa: must be an instruction set in quotes, not a list"},
         BadValue{"engine = \"auto\"\n",
                  "3:10: engine: must be one of \"jit\", \"interpreter\", not \"auto\""},
         BadValue{"code_cache = \"1023K\"\n", "3:14: code_cache: must be 1M to 512M, not 1023K"},

@@ -43,6 +43,9 @@ struct ValueWriter {
     return value->has_value() ? choice(static_cast<size_t>(**value)) : "";
   }
   std::string operator()(const NetMode* value) const { return choice(static_cast<size_t>(*value)); }
+  std::string operator()(const riscv::IsaExtensions* value) const {
+    return quoted(riscv::format_isa(*value));
+  }
   std::string operator()(const std::vector<PortForward>* value) const {
     std::string list;
     for (const PortForward& forward : *value) {

@@ -14,7 +14,8 @@ namespace {
 TEST(Render, WhatIsWrittenReadsBackEqual) {
   const Loaded loaded = parse_config(
       "name = \"vm.1\"\nmemory = \"1G\"\nkernel = \"k\"\ninitrd = \"a b\\\"c\\\\d\"\n"
-      "cmdline = \"x=\\\"1\\\"\\t\\u007F\"\nengine = \"interpreter\"\ncode_cache = \"2M\"\n"
+      "cmdline = \"x=\\\"1\\\"\\t\\u007F\"\nisa = \"rv64gc_zbs_zba\"\n"
+      "engine = \"interpreter\"\ncode_cache = \"2M\"\n"
       "[[disk]]\npath = \"d0\"\n[[disk]]\npath = \"d1\"\nreadonly = true\n"
       "[[net]]\nforward = [\"tcp:127.0.0.1:1:2\", \"udp:0.0.0.0:0:53\"]\n[[net]]\n"
       "[protection]\nbackups = 0\narbiter = \"dir:/x\"\nmax_unacknowledged = 1048577\n"
@@ -30,7 +31,8 @@ TEST(Render, ShowsDefaults) {
   const Loaded loaded = parse_config("name = \"vm\"\nkernel = \"/k\"\n[[net]]\n", "/vm.toml");
   ASSERT_TRUE(loaded);
   EXPECT_EQ(to_toml(*loaded),
-            "name = \"vm\"\nmemory = \"512M\"\nkernel = \"/k\"\ncmdline = \"\"\nengine = \"jit\"\n"
+            "name = \"vm\"\nmemory = \"512M\"\nkernel = \"/k\"\ncmdline = \"\"\n"
+            "isa = \"rv64gc_zicboz_zicond_zba_zbb_zbs_svvptc\"\nengine = \"jit\"\n"
             "code_cache = \"48M\"\n"
             "\n[[net]]\nmode = \"user\"\nforward = []\n"
             "\n[protection]\nbackups = 1\narbiter = \"dir:arbiter\"\nheartbeat_ms = 10\n"

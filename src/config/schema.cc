@@ -73,6 +73,13 @@ const SchemaRow kSchema[] = {
      .doc = "Firmware (U-Boot) that finds the kernel on the disk itself. This or kernel.",
      .field = [](VmConfig& c, size_t) { return FieldPointer(&c.firmware); }},
     {.section = Section::kVm,
+     .key = "isa",
+     .kind = ValueKind::kIsa,
+     .default_toml = "\"rv64gc_zicboz_zicond_zba_zbb_zbs_svvptc\"",
+     .doc = "The instruction set that the guest is offered, the same on every replica: without the "
+            "key all that this version has, `rv64gc` for the plain one.",
+     .field = [](VmConfig& c, size_t) { return FieldPointer(&c.isa); }},
+    {.section = Section::kVm,
      .key = "engine",
      .kind = ValueKind::kChoice,
      .default_toml = "\"jit\"",
@@ -278,6 +285,8 @@ std::string describe_type(const SchemaRow& row) {
       return "size" + describe_range(row);
     case ValueKind::kChoice:
       return fmt::format("\"{}\"", fmt::join(row.choices, "\", \""));
+    case ValueKind::kIsa:
+      return "`rv64gc` and extensions, each after `_`";
     case ValueKind::kForwards:
       return fmt::format("list of forwards, at most {}", row.max);
     case ValueKind::kMac:

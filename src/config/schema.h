@@ -44,15 +44,16 @@ enum class ValueKind : uint8_t {
   kInteger,  // min..max, with a unit
   kSize,     // min..max bytes, a multiple of `multiple`
   kChoice,   // one of `choices`
+  kIsa,
   kForwards,
   kMac,
   kArbiter,
 };
 
 // Where a value lives in a VmConfig.
-using FieldPointer =
-    std::variant<std::string*, bool*, uint64_t*, Engine*, std::optional<Engine>*, NetMode*,
-                 std::vector<PortForward>*, std::optional<MacAddress>*, ArbiterAddress*>;
+using FieldPointer = std::variant<std::string*, bool*, uint64_t*, Engine*, std::optional<Engine>*,
+                                  NetMode*, riscv::IsaExtensions*, std::vector<PortForward>*,
+                                  std::optional<MacAddress>*, ArbiterAddress*>;
 
 struct SchemaRow {
   Section section;

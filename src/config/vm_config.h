@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include "riscv/isa.h"
+
 namespace lockstep::config {
 
 // What the board has virtio-mmio slots for.
@@ -95,6 +97,7 @@ struct VmConfig {
   std::string initrd;    // may be empty
   std::string firmware;  // may be empty
   std::string cmdline;
+  riscv::IsaExtensions isa;
   Engine engine = Engine::kJit;
   uint64_t code_cache = 0;  // bytes
   std::vector<DiskConfig> disks;

@@ -44,6 +44,8 @@ struct BuildOptions {
   uint64_t disk_bytes = 0;  // 0: the default of the kind of guest
   // Programs for riscv64, copied into the guest's /usr/local/bin.
   std::vector<std::string> programs = {};
+  // Packages of Debian that a full guest has besides its own.
+  std::vector<std::string> packages = {};
   // Where package lists and packages are kept. Empty: $XDG_CACHE_HOME/lockstep/image.
   std::string cache_directory = {};
   // The archive to use. Empty: the Debian archive of this machine's apt sources.

@@ -1,5 +1,6 @@
 #include "image/debian_packages.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <system_error>
 
@@ -32,6 +33,13 @@ std::string percent_decoded(std::string_view text) {
 }
 
 }  // namespace
+
+bool is_package_name(std::string_view name) {
+  const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return name.size() >= 2 && alphanumeric(name[0]) && std::ranges::all_of(name, [&](char c) {
+           return alphanumeric(c) || c == '+' || c == '-' || c == '.';
+         });
+}
 
 DebianPackage parse_print_uris_line(std::string_view line) {
   if (!line.starts_with('\'')) return {};

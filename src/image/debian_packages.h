@@ -28,6 +28,9 @@ struct DebianPackage {
 // One line of `apt-get --print-uris`: 'URI' file size hash. Name empty: it is no such line.
 DebianPackage parse_print_uris_line(std::string_view line);
 
+// Debian Policy §5.6.1.
+bool is_package_name(std::string_view name);
+
 class DebianPackages {
  public:
   // `cache`: kept from build to build.

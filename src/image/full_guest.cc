@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 
 constexpr unsigned kSteps = 4;
 constexpr const char* kRecipeVersion = "1";
-constexpr uint64_t kWorkBytes = uint64_t{3} << 30;
+// What is needed besides the disk image.
+constexpr uint64_t kWorkBytes = uint64_t{1} << 30;
 constexpr const char* kFullPackages =
     "linux-image-riscv64,systemd-sysv,udev,dbus,iproute2,iputils-ping,login,passwd,kmod,e2fsprogs,"
     "procps,less,ca-certificates";
@@ -95,13 +96,28 @@ Status write_hooks(const fs::path& directory, const std::string& name) {
   return write_script(directory / "customize", script);
 }
 
+std::string package_list(const BuildOptions& options) {
+  std::string list = kFullPackages;
+  for (const std::string& package : options.packages) list += "," + package;
+  return list;
+}
+
+Status require_package_names(const BuildOptions& options) {
+  for (const std::string& package : options.packages) {
+    if (is_package_name(package)) continue;
+    return fail(ErrorCode::kInvalid, "not the name of a Debian package:", package,
+                "a name is of lower-case letters, digits, '+', '-' and '.'");
+  }
+  return {};
+}
+
 Status run_mmdebstrap(const BuildOptions& options, const fs::path& work, const std::string& mirror,
                       const ProgressReporter& progress) {
   if (auto status = write_hooks(work, options.name); !status) return status;
   const std::vector<std::string> command{
       "mmdebstrap", "--variant=minbase", "--architectures=riscv64",
       // It would ask for the package arch-test; ensure_riscv_programs_run() has looked itself.
-      "--skip=check/qemu", std::string("--include=") + kFullPackages,
+      "--skip=check/qemu", "--include=" + package_list(options),
       std::string("--keyring=") + kDebianKeyring, "--aptopt=Acquire::Languages \"none\"",
       "--customize-hook=" + (work / "customize").string(), kDebianSuite, (work / "root").string(),
       mirror};
@@ -145,11 +161,15 @@ Result<BuildResult> build_full_guest(const BuildOptions& given) {
                 "programs are copied into small guests only:", options->programs[0],
                 "copy it in over the network");
   }
+  if (auto status = require_package_names(*options); !status) {
+    return std::unexpected(status.error());
+  }
   auto output = OutputDirectory::open(options->output_directory);
   if (!output) return std::unexpected(output.error());
-  const std::string recipe = recipe_hash(
-      {"full", kRecipeVersion, options->name, std::to_string(options->disk_bytes), kFullPackages,
-       kNetworkConfiguration, std::string(kFullCommandLine), std::string(kVmConfiguration)});
+  const std::string recipe =
+      recipe_hash({"full", kRecipeVersion, options->name, std::to_string(options->disk_bytes),
+                   package_list(*options), kNetworkConfiguration, std::string(kFullCommandLine),
+                   std::string(kVmConfiguration)});
   const auto manifest = output->manifest();
   if (manifest && manifest->recipe == recipe && output->has_all(output_names(*options)) &&
       !options->refresh && !options->replace_disk) {
@@ -159,7 +179,7 @@ Result<BuildResult> build_full_guest(const BuildOptions& given) {
 
   Status status = require_root();
   if (status) status = require_tools({"mmdebstrap", "qemu-riscv64-static", "mke2fs", "mount"});
-  if (status) status = require_space(output->work(), kWorkBytes);
+  if (status) status = require_space(output->work(), kWorkBytes + options->disk_bytes);
   if (status) status = ensure_riscv_programs_run();
   if (!status) return std::unexpected(status.error());
   const auto mirror =

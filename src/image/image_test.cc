@@ -101,6 +101,28 @@ TEST(DebianPackages, ParsesPrintUrisLines) {
   }
 }
 
+TEST(DebianPackages, NamesArePolicys) {
+  for (const char* name : {"gcc", "libc6-dev", "g++", "python3.13", "7zip"}) {
+    EXPECT_TRUE(is_package_name(name)) << name;
+  }
+  for (const char* name : {"", "a", "Gcc", "-gcc", "a,b", "a b", "a/trixie", "a=1"}) {
+    EXPECT_FALSE(is_package_name(name)) << name;
+  }
+}
+
+TEST_F(ImageTest, PackagesAreForFullGuestsAndNamesAreChecked) {
+  const BuildOptions options{.output_directory = scratch_ / "guest", .packages = {"gcc,x"}};
+  const auto small = build_small_guest(options);
+  ASSERT_FALSE(small);
+  EXPECT_EQ(small.error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(small.error().object, "gcc,x");
+  const auto full = build_full_guest(options);
+  ASSERT_FALSE(full);
+  EXPECT_EQ(full.error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(full.error().object, "gcc,x");
+  EXPECT_FALSE(std::filesystem::exists(scratch_ / "guest"));
+}
+
 TEST_F(ImageTest, CpioArchiveUnpacksToWhatWentIn) {
   CpioArchive archive;
   archive.add_directory("bin");

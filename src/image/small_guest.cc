@@ -276,6 +276,11 @@ Result<std::vector<DebianPackage>> needed_packages(DebianPackages& debian) {
 Result<BuildResult> build_small_guest(const BuildOptions& given) {
   const auto options = complete_options(given, kSmallGuest);
   if (!options) return std::unexpected(options.error());
+  if (!options->packages.empty()) {
+    return fail(ErrorCode::kInvalid,
+                "packages are installed in full guests only:", options->packages[0],
+                "build with --full");
+  }
   const auto recipe = recipe_of(*options);
   if (!recipe) return std::unexpected(recipe.error());
   auto output = OutputDirectory::open(options->output_directory);

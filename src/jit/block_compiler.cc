@@ -16,30 +16,55 @@ BlockCompiler::BlockCompiler(const CompilerSetup& setup) : setup_(setup) {
   accesses_.reserve(kColdPerInstruction * kMaxInstructions);
   steps_.reserve(kColdPerInstruction * kMaxInstructions);
   nans_.reserve(kColdPerInstruction * kMaxInstructions);
+  statuses_.reserve(kMaxInstructions);
+  link_labels_.reserve(kMaxInstructions + 1);
+  links_.reserve(kMaxInstructions + 1);
 }
 
-void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run, uint32_t words) {
+void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run,
+                            const Target& target) {
   a_ = &assembler;
   run_ = &run;
-  words_ = words;
-  entry_address_ = assembler.here();
+  use_windows_ = target.use_windows;
+  window_.reset();
+  segment_start_ = 0;
   float_checked_ = false;
+  checked_mode_.reset();
+  supervisor_checked_ = false;
   ended_ = false;
   exits_.clear();
   accesses_.clear();
   steps_.clear();
   nans_.clear();
+  statuses_.clear();
+  link_labels_.clear();
+  links_.clear();
 
-  a_->alu_imm(Alu::kSub, kBudget, static_cast<int32_t>(run.size));
-  ColdExit& budget = cold_exit(ColdExit::To::kOverBudget, run.instructions[0].offset,
-                               static_cast<unsigned>(run.size));
-  a_->jcc(Cond::kSign, budget.label);
+  a_->alu_imm(Alu::kCmp, kBudget, static_cast<int32_t>(run.size));
+  ColdExit& budget = cold_exit(ColdExit::To::kOverBudget, run.instructions[0].offset, 0);
+  a_->jcc(Cond::kLess, budget.label);
+  if (run.straddles()) require_next_page(target.next_page);
   for (index_ = 0; index_ < run.size; ++index_) {
     here_ = &run.instructions[index_];
-    compile_one();
+    if (!keeps_window(in())) window_.reset();
+    if (!compile_pair()) compile_one();
   }
   if (!ended_) go_on_behind();
   emit_cold();
+}
+
+// That the instruction's second half still comes from where it was decoded.
+void BlockCompiler::require_next_page(uint64_t next_page) {
+  const PlacedInstruction& only = run_->instructions[0];
+  ColdExit& exit = cold_exit(ColdExit::To::kStep, only.offset, 0);
+  a_->mov(Reg::kRax, state(offsetof(RuntimeState, page_va)));
+  a_->alu_imm(Alu::kAdd, Reg::kRax, riscv::kPageSize);
+  find_fetch_entry(*a_);
+  a_->alu(Alu::kCmp, Reg::kRax, fetch_entry(offsetof(riscv::FetchEntry, tag)));
+  a_->jcc(Cond::kNotEqual, exit.label);
+  a_->mov_imm(Reg::kRax, next_page);
+  a_->alu(Alu::kCmp, Reg::kRax, fetch_entry(offsetof(riscv::FetchEntry, physical_page)));
+  a_->jcc(Cond::kNotEqual, exit.label);
 }
 
 void BlockCompiler::compile_one() {
@@ -155,7 +180,8 @@ BlockCompiler::ColdExit& BlockCompiler::cold_exit(ColdExit::To to, int64_t targe
 BlockCompiler::ColdAccess& BlockCompiler::cold_access(ColdAccess::Data data, uint32_t routine,
                                                       uint8_t reg) {
   CHECK(accesses_.size() < accesses_.capacity());
-  return accesses_.emplace_back(ColdAccess{{}, {}, routine, site(), data, reg});
+  return accesses_.emplace_back(
+      ColdAccess{{}, {}, routine, site(), data, reg, {}, here_->next_offset(), steps_done()});
 }
 
 BlockCompiler::ColdStep& BlockCompiler::cold_step(uint32_t routine) {
@@ -165,20 +191,28 @@ BlockCompiler::ColdStep& BlockCompiler::cold_step(uint32_t routine) {
 
 void BlockCompiler::emit_cold_exit(ColdExit& exit) {
   a_->bind(exit.label);
-  if (exit.steps_after != 0) {
-    a_->alu_imm(Alu::kAdd, kBudget, static_cast<int32_t>(exit.steps_after));
-  }
+  if (exit.steps != 0) a_->alu_imm(Alu::kSub, kBudget, static_cast<int32_t>(exit.steps));
   if (exit.to == ColdExit::To::kPage) {
     jump_relative(exit.target);
     return;
   }
+  if (exit.to == ColdExit::To::kWindow) {
+    a_->mov_imm(Reg::kRax,
+                WindowMiss::make(static_cast<uint32_t>(exit.target), run_->instructions[0].offset));
+    return a_->jmp_to(setup_.routines.exit_window);
+  }
   a_->mov_imm(Reg::kRax, static_cast<uint64_t>(exit.target));
   a_->jmp_to(exit.to == ColdExit::To::kOverBudget ? setup_.routines.exit_budget
+             : exit.to == ColdExit::To::kLeave    ? setup_.routines.exit_leave
                                                   : setup_.routines.exit_step);
 }
 
 void BlockCompiler::emit_cold_access(ColdAccess& access) {
   a_->bind(access.label);
+  const bool stores =
+      access.data == ColdAccess::Data::kFromInteger || access.data == ColdAccess::Data::kFromFloat;
+  a_->alu(Alu::kXor, Reg::kRax,
+          x64::at(kBank, Reg::kRcx, 0, static_cast<int32_t>(tag_offset(stores))));
   if (access.data == ColdAccess::Data::kFromInteger) read_into(Reg::kRdx, access.reg);
   if (access.data == ColdAccess::Data::kFromFloat) a_->mov(Reg::kRdx, f_place(access.reg));
   a_->mov_imm(Reg::kRcx, access.site);
@@ -193,17 +227,30 @@ void BlockCompiler::emit_cold_access(ColdAccess& access) {
     }
   }
   a_->jcc_to(Cond::kEqual, setup_.routines.exit_at_hart);
+  if (access.window) {
+    open_window(*access.window, cold_exit(ColdExit::To::kStep, access.next_offset, access.steps));
+  }
   a_->jmp(access.resume);
 }
 
 void BlockCompiler::emit_cold() {
+  a_->begin_cold();
+  for (ColdAccess& access : accesses_) {
+    if (access.label.used()) emit_cold_access(access);
+  }
+  for (ColdStatus& status : statuses_) emit_cold_status(status);
   for (ColdExit& exit : exits_) emit_cold_exit(exit);
-  for (ColdAccess& access : accesses_) emit_cold_access(access);
   for (ColdStep& step : steps_) {
     a_->bind(step.label);
     a_->mov_imm(Reg::kRcx, step.site);
     a_->call_to(step.routine);
     a_->jmp(step.resume);
+  }
+  for (size_t i = 0; i < links_.size(); ++i) {
+    links_[i].stub = a_->here();
+    a_->bind(link_labels_[i]);
+    a_->mov_imm(Reg::kRax, links_[i].target);
+    a_->jmp_to(setup_.routines.not_translated);
   }
   for (ColdNan& nan : nans_) {
     a_->bind(nan.label);

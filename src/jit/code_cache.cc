@@ -1,9 +1,12 @@
 #include "jit/code_cache.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
+#include <utility>
 
 #include "base/check.h"
+#include "jit/host_features.h"
 
 namespace lockstep::jit {
 
@@ -15,12 +18,8 @@ CodeCache::CodeCache(posix::CodeMemory memory, uint64_t pages)
   // SAFETY: page-aligned, zeroed memory that holds nothing but words.
   empty_words_ = reinterpret_cast<uint32_t*>(memory_.tables().data() + kStateBytes);
   const size_t space = memory_.writable_code().size() - kRoutineBytes;
-  region_bytes_ = space / kRegions / riscv::kPageSize * riscv::kPageSize;
-  CHECK(region_bytes_ > kMaxSuperblockBytes);
-}
-
-std::span<std::byte> CodeCache::routine_space() {
-  return memory_.writable_code().first(kRoutineBytes);
+  area_bytes_ = space / (2 * kRegions) / riscv::kPageSize * riscv::kPageSize;
+  CHECK(area_bytes_ > kMaxSuperblockBytes);
 }
 
 void CodeCache::set_not_translated(uint32_t address) {
@@ -40,28 +39,71 @@ CodeTable* CodeCache::make(uint64_t page) {
 }
 
 CodeCache::Space CodeCache::begin_superblock() {
-  if (region_bytes_ - used_in_region_ < kMaxSuperblockBytes) {
+  if (area_bytes_ - std::max(main_used_, cold_used_) < kMaxSuperblockBytes) {
     region_ = (region_ + 1) % kRegions;
     reuse_region(region_);
-    used_in_region_ = 0;
+    main_used_ = 0;
+    cold_used_ = 0;
   }
-  const size_t offset = kRoutineBytes + region_ * region_bytes_ + used_in_region_;
-  return {memory_.writable_code().subspan(offset, kMaxSuperblockBytes),
-          memory_.code_address() + static_cast<uint32_t>(offset)};
+  const size_t start = kRoutineBytes + 2 * region_ * area_bytes_;
+  return {area(start + main_used_, kMaxSuperblockBytes),
+          area(start + area_bytes_ + cold_used_, kMaxSuperblockBytes)};
 }
 
-void CodeCache::add(uint64_t page, const Superblock& superblock, size_t code_bytes,
-                    size_t instructions) {
+void CodeCache::add(uint64_t page, const Superblock& superblock, const x64::Assembler& assembler,
+                    std::span<const Link> links, size_t instructions) {
   constexpr size_t kAlignment = 16;
-  used_in_region_ += (code_bytes + kAlignment - 1) / kAlignment * kAlignment;
+  main_used_ += (assembler.main_size() + kAlignment - 1) / kAlignment * kAlignment;
+  cold_used_ += assembler.cold_size();
   CodeTable& table = *tables_[page];
   table.superblocks.push_back(superblock);
   table.granules |= granules_of(superblock.first, superblock.end);
   table.words[superblock.entry / 2] = superblock.code;
+  table.heat[superblock.entry / 2] = 0;
+  for (const CodeTable::OwnedLink& owned : table.links) {
+    if (owned.link.target == superblock.entry) turn(owned.link, superblock.code);
+  }
+  for (const Link& link : links) {
+    table.links.push_back({link, superblock.code});
+    const uint32_t code = table.words[link.target / 2];
+    if (code != not_translated_) turn(link, code);
+  }
+  serialize_processor();
   residents_[region_].push_back({page, superblock.code, superblock.entry});
   ++statistics_.superblocks;
   statistics_.instructions += instructions;
-  statistics_.code_bytes += code_bytes;
+  statistics_.code_bytes += assembler.main_size() + assembler.cold_size();
+}
+
+void CodeCache::turn(const Link& link, uint32_t destination) {
+  const uint32_t displacement = destination - (link.site + 4);
+  const std::span<std::byte> code = memory_.writable_code();
+  std::memcpy(code.data() + (link.site - memory_.code_address()), &displacement,
+              sizeof displacement);
+}
+
+void CodeCache::unlink(CodeTable& table, const Superblock& superblock) {
+  table.words[superblock.entry / 2] = not_translated_;
+  table.heat[superblock.entry / 2] = 0;
+  std::erase_if(table.links,
+                [&](const CodeTable::OwnedLink& owned) { return owned.owner == superblock.code; });
+  for (const CodeTable::OwnedLink& owned : table.links) {
+    if (owned.link.target == superblock.entry) turn(owned.link, owned.link.stub);
+  }
+}
+
+template <typename Drop>
+size_t CodeCache::drop_if(CodeTable& table, Drop drop) {
+  const size_t dropped = std::erase_if(table.superblocks, [&](const Superblock& block) {
+    if (!drop(block)) return false;
+    unlink(table, block);
+    return true;
+  });
+  if (dropped != 0) {
+    refresh_granules(table);
+    serialize_processor();
+  }
+  return dropped;
 }
 
 uint64_t CodeCache::granules_of(uint64_t first, uint64_t end) {
@@ -75,31 +117,42 @@ void CodeCache::refresh_granules(CodeTable& table) {
   for (const Superblock& block : table.superblocks) {
     table.granules |= granules_of(block.first, block.end);
   }
+  if (!table.reached_from.empty()) table.granules |= 1;
 }
 
-bool CodeCache::drop_range(uint64_t page, uint64_t offset, uint64_t size) {
-  CodeTable& table = *tables_[page];
-  if ((table.granules & granules_of(offset, offset + size)) == 0) {
-    return table.superblocks.empty();
+void CodeCache::note_straddle(uint64_t page, uint64_t next) {
+  CodeTable& table = *tables_[next];
+  table.granules |= 1;
+  if (std::ranges::find(table.reached_from, page) == table.reached_from.end()) {
+    table.reached_from.push_back(page);
   }
-  const size_t dropped = std::erase_if(table.superblocks, [&](const Superblock& block) {
-    if (block.first >= offset + size || offset >= block.end) return false;
-    table.words[block.entry / 2] = not_translated_;
-    table.heat[block.entry / 2] = 0;
-    return true;
+}
+
+void CodeCache::drop_straddlers(CodeTable& table) {
+  for (const uint64_t page : std::exchange(table.reached_from, {})) {
+    if (tables_[page]) drop_range(page, riscv::kPageSize - 2, 2);
+  }
+}
+
+void CodeCache::drop_range(uint64_t page, uint64_t offset, uint64_t size) {
+  CodeTable& table = *tables_[page];
+  if ((table.granules & granules_of(offset, offset + size)) == 0) return;
+  if (offset < 2) drop_straddlers(table);
+  statistics_.invalidated += drop_if(table, [&](const Superblock& block) {
+    return block.first < offset + size && offset < block.end;
   });
-  statistics_.invalidated += dropped;
-  if (dropped != 0) refresh_granules(table);
-  return table.superblocks.empty();
+  refresh_granules(table);
+}
+
+void CodeCache::drop_superblock(uint64_t page, uint64_t entry) {
+  CodeTable& table = *tables_[page];
+  drop_if(table, [entry](const Superblock& block) { return block.entry == entry; });
 }
 
 void CodeCache::drop_page(uint64_t page) {
   CodeTable& table = *tables_[page];
-  for (const Superblock& block : table.superblocks) {
-    table.words[block.entry / 2] = not_translated_;
-  }
-  statistics_.invalidated += table.superblocks.size();
-  table.superblocks.clear();
+  statistics_.invalidated += drop_if(table, [](const Superblock&) { return true; });
+  drop_straddlers(table);
   table.granules = 0;
   table.writes = 0;
   table.heat.fill(0);
@@ -110,12 +163,9 @@ void CodeCache::reuse_region(size_t region) {
   for (const Resident& resident : residents_[region]) {
     CodeTable* const table = tables_[resident.page].get();
     if (table == nullptr) continue;
-    const size_t dropped = std::erase_if(table->superblocks, [&](const Superblock& block) {
+    statistics_.evicted += drop_if(*table, [&](const Superblock& block) {
       return block.code == resident.code && block.entry == resident.entry;
     });
-    if (dropped == 0) continue;
-    statistics_.evicted += dropped;
-    table->words[resident.entry / 2] = not_translated_;
   }
   residents_[region].clear();
 }
@@ -125,7 +175,8 @@ void CodeCache::drop_all() {
   used_tables_.clear();
   for (auto& residents : residents_) residents.clear();
   region_ = 0;
-  used_in_region_ = 0;
+  main_used_ = 0;
+  cold_used_ = 0;
 }
 
 }  // namespace lockstep::jit

@@ -1,10 +1,10 @@
 // Where translated code lies, and how it is found.
 //
 // Each physical page of guest code has a table with one word for each halfword: the address of the
-// superblock that starts there, or of the code that says "not translated". All ways into a
-// superblock go through its word: from another page by the fetch part of the TLB, which holds a
-// pointer to the table, within a page directly. So a superblock is made and dropped by writing one
-// word; no jump is ever patched.
+// superblock that starts there, or of the code that says "not translated". From another page a
+// superblock is reached through its word, by the fetch part of the TLB, which holds a pointer to
+// the table. Jumps within a page lead to it directly (link.h): they are turned to it when it is
+// made and back to their stubs when it is dropped.
 //
 // The space is a ring of regions. When it is full, the region that comes next gives up its
 // superblocks: a store for each.
@@ -12,13 +12,16 @@
 // Invariants
 //   1. A word of a table is the address of a whole superblock translated from the bytes that stand
 //      in the page now, or not_translated().
-//   2. A page with a superblock is guarded (PhysicalMemory::kCode) by whoever put it in.
+//   2. A page with a superblock, or with a part of one, is guarded (PhysicalMemory::kCode) by
+//   whoever
+//      put it in.
 //   3. Nothing in a region is written while code of that region may run or return.
 //
 // Owner: the vCPU thread. Internal to jit.
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -26,6 +29,7 @@
 
 #include "base/error.h"
 #include "io/posix/code_memory.h"
+#include "jit/link.h"
 #include "jit/runtime_state.h"
 #include "riscv/physical_memory.h"
 
@@ -44,9 +48,20 @@ struct Superblock {
 struct CodeTable {
   uint32_t* words = nullptr;  // kHalfwordsPerPage
   std::vector<Superblock> superblocks;
+  // Pages whose last instruction, a superblock of theirs, has its second half here.
+  std::vector<uint64_t> reached_from;
+  // Jumps of this page's superblocks.
+  struct OwnedLink {
+    Link link;
+    uint32_t owner;  // code of the superblock that it is in
+  };
+  std::vector<OwnedLink> links;
   uint64_t granules = 0;  // a bit for each 64 bytes of the page that a superblock covers
   uint32_t writes = 0;    // to the page, since it last had none
+  // How often a place was reached that is not translated; of one that is, how often a window's
+  // probe failed.
   std::array<uint8_t, kHalfwordsPerPage> heat{};
+  std::bitset<kHalfwordsPerPage> without_windows;
 };
 
 struct CodeCacheStatistics {
@@ -61,7 +76,7 @@ struct CodeCacheStatistics {
 class CodeCache {
  public:
   static constexpr size_t kRegions = 8;
-  // Room that must be free before a superblock is begun.
+  // Room that must be free in each area before a superblock is begun.
   static constexpr size_t kMaxSuperblockBytes = 16 << 10;
   // Tables at most: 8 KiB each. When they are used up, all are given up.
   static constexpr size_t kMaxTables = 4096;
@@ -74,8 +89,7 @@ class CodeCache {
 
   RuntimeState& state() { return *state_; }
   // The space for the shared routines, at the start; used once.
-  std::span<std::byte> routine_space();
-  uint32_t routine_address() const { return memory_.code_address(); }
+  x64::CodeArea routine_space() const { return area(0, kRoutineBytes); }
   void set_not_translated(uint32_t address);
   uint32_t not_translated() const { return not_translated_; }
   // A table in which nothing is translated, for pages that have none of their own.
@@ -85,18 +99,26 @@ class CodeCache {
   const CodeTable* find(uint64_t page) const { return tables_[page].get(); }
   // nullptr when kMaxTables are in use.
   CodeTable* make(uint64_t page);
+  bool has_code(uint64_t page) const {
+    const CodeTable* const table = find(page);
+    return table != nullptr && (!table->superblocks.empty() || !table->reached_from.empty());
+  }
 
-  // Space for the next superblock; gives up a region's superblocks when needed, and tells of pages
-  // that have none left by on_empty.
+  // Where the next superblock goes: what runs often, and what seldom does. Gives up a region's
+  // superblocks when needed.
   struct Space {
-    std::span<std::byte> bytes;
-    uint32_t address;
+    x64::CodeArea main;
+    x64::CodeArea cold;
   };
   Space begin_superblock();
-  void add(uint64_t page, const Superblock& superblock, size_t code_bytes, size_t instructions);
+  void add(uint64_t page, const Superblock& superblock, const x64::Assembler& assembler,
+           std::span<const Link> links, size_t instructions);
+  // The superblock at the end of `page` reaches into `next`, which has a table.
+  void note_straddle(uint64_t page, uint64_t next);
 
-  // Drops what was made from bytes in [offset, offset + size) of a page. True: it has none left.
-  bool drop_range(uint64_t page, uint64_t offset, uint64_t size);
+  // Drops what was made from bytes in [offset, offset + size) of a page.
+  void drop_range(uint64_t page, uint64_t offset, uint64_t size);
+  void drop_superblock(uint64_t page, uint64_t entry);
   void drop_page(uint64_t page);
   // Drops everything, the tables too: every pointer to one is void.
   void drop_all();
@@ -119,9 +141,17 @@ class CodeCache {
     uint16_t entry;
   };
 
+  // Writes the displacement of a jump.
+  void turn(const Link& link, uint32_t destination);
+  // The superblock is no more: jumps to it go to their stubs, its own are forgotten.
+  void unlink(CodeTable& table, const Superblock& superblock);
+  // Drops those of the superblocks that `drop` names; how many.
+  template <typename Drop>
+  size_t drop_if(CodeTable& table, Drop drop);
   static uint64_t granules_of(uint64_t first, uint64_t end);
   void reuse_region(size_t region);
   void refresh_granules(CodeTable& table);
+  void drop_straddlers(CodeTable& table);
 
   posix::CodeMemory memory_;
   RuntimeState* state_;
@@ -129,9 +159,15 @@ class CodeCache {
   uint32_t not_translated_ = 0;
   std::vector<std::unique_ptr<CodeTable>> tables_;  // by physical page
   std::vector<uint64_t> used_tables_;               // pages with a table, in the order of space
-  size_t region_bytes_;
+  x64::CodeArea area(size_t offset, size_t size) const {
+    return {memory_.writable_code().subspan(offset, size),
+            memory_.code_address() + static_cast<uint32_t>(offset)};
+  }
+
+  size_t area_bytes_;  // of each of a region's two areas
   size_t region_ = 0;
-  size_t used_in_region_ = 0;
+  size_t main_used_ = 0;
+  size_t cold_used_ = 0;
   std::array<std::vector<Resident>, kRegions> residents_;
   CodeCacheStatistics statistics_;
 };

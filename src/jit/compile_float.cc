@@ -43,8 +43,7 @@ void BlockCompiler::float_step() {
 void BlockCompiler::require_float() {
   if (float_checked_) return;
   float_checked_ = true;
-  ColdExit& exit =
-      cold_exit(ColdExit::To::kStep, here_->offset, static_cast<unsigned>(run_->size - index_));
+  ColdExit& exit = cold_exit(ColdExit::To::kStep, here_->offset, steps_before());
   a_->alu_l_imm(Alu::kCmp, state(offsetof(RuntimeState, fp_ready)), 0);
   a_->jcc(Cond::kEqual, exit.label);
 }
@@ -52,9 +51,15 @@ void BlockCompiler::require_float() {
 // Whether MXCSR has the instruction's rounding mode, as far as that is known when translating;
 // emits the check for what is known when running.
 bool BlockCompiler::rounding_settled() {
-  const auto mode = static_cast<RoundingMode>(in().rounding_mode);
-  if (mode == RoundingMode::kDynamic) return true;
-  return false;
+  const uint8_t mode = in().rounding_mode;
+  if (static_cast<RoundingMode>(mode) == RoundingMode::kDynamic) return true;
+  if (mode > static_cast<uint8_t>(RoundingMode::kUp)) return false;
+  if (checked_mode_ == mode) return true;
+  checked_mode_ = mode;
+  ColdExit& exit = cold_exit(ColdExit::To::kStep, here_->offset, steps_before());
+  a_->cmp_b_imm(hart_field(offsetof(riscv::Hart, frm)), mode);
+  a_->jcc(Cond::kNotEqual, exit.label);
+  return true;
 }
 
 void BlockCompiler::require_boxed(unsigned f, ColdStep& otherwise) {
@@ -221,11 +226,8 @@ void BlockCompiler::float_to_integer(bool wide_float, bool wide_integer) {
 
 void BlockCompiler::float_from_integer(bool wide_float, bool wide_integer, bool is_unsigned) {
   const bool exact = wide_float && !wide_integer;
-  const auto mode = static_cast<RoundingMode>(in().rounding_mode);
   const bool reserved = in().rounding_mode == 5 || in().rounding_mode == 6;
-  if (reserved || (!exact && !rounding_settled() && mode != RoundingMode::kDynamic)) {
-    return float_step();
-  }
+  if (reserved || (!exact && !rounding_settled())) return float_step();
   ColdStep* cold = nullptr;
   bool wide_operand = wide_integer;
   if (wide_integer || !is_unsigned) {
@@ -249,12 +251,11 @@ bool BlockCompiler::compile_float_memory() {
   const auto load = [this](LoadKind kind, bool wide) {
     ColdAccess& cold = cold_access(ColdAccess::Data::kToFloat,
                                    setup_.routines.load[static_cast<size_t>(kind)], in().rd);
-    address_into_rax(in().rs1, in().immediate);
-    probe(wide ? 8 : 4, false, cold.label);
+    const Mem from = place_of_access(false, wide ? 8 : 4, cold);
     if (wide) {
-      a_->mov(Reg::kRax, x64::at(Reg::kRax));
+      a_->mov(Reg::kRax, from);
     } else {
-      a_->mov_l(Reg::kRax, x64::at(Reg::kRax));
+      a_->mov_l(Reg::kRax, from);
       a_->mov_imm(Reg::kRcx, kBox);
       a_->alu(Alu::kOr, Reg::kRax, Reg::kRcx);
     }
@@ -264,13 +265,12 @@ bool BlockCompiler::compile_float_memory() {
   const auto store = [this](bool wide) {
     ColdAccess& cold =
         cold_access(ColdAccess::Data::kFromFloat, setup_.routines.store[wide ? 3 : 2], in().rs2);
-    address_into_rax(in().rs1, in().immediate);
-    probe(wide ? 8 : 4, true, cold.label);
+    const Mem to = place_of_access(true, wide ? 8 : 4, cold);
     a_->mov(Reg::kRcx, f_place(in().rs2));
     if (wide) {
-      a_->mov(x64::at(Reg::kRax), Reg::kRcx);
+      a_->mov(to, Reg::kRcx);
     } else {
-      a_->mov_l(x64::at(Reg::kRax), Reg::kRcx);
+      a_->mov_l(to, Reg::kRcx);
     }
     a_->bind(cold.resume);
   };

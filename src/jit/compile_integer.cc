@@ -29,8 +29,12 @@ void BlockCompiler::binary(Alu operation, bool commutative) {
 
 void BlockCompiler::binary_word(Alu operation) {
   if (in().rd == 0) return;
-  read_low_into(Reg::kRax, in().rs1);
-  alu_guest_low(operation, Reg::kRax, in().rs2);
+  if (operation == Alu::kAdd && is_pinned(in().rs1) && is_pinned(in().rs2)) {
+    a_->lea_l(Reg::kRax, at(host_of(in().rs1), host_of(in().rs2), 0));
+  } else {
+    read_low_into(Reg::kRax, in().rs1);
+    alu_guest_low(operation, Reg::kRax, in().rs2);
+  }
   finish_word(Reg::kRax);
 }
 
@@ -64,6 +68,27 @@ void BlockCompiler::add_immediate() {
     if (value != 0) a_->alu_imm(Alu::kAdd, to, value);
   }
   finish(to);
+}
+
+void BlockCompiler::add_immediate_word() {
+  const unsigned rs1 = in().rs1;
+  const int32_t value = in().immediate;
+  if (value == 0) {  // sext.w
+    const Reg to = target();
+    if (is_pinned(rs1)) {
+      a_->movsxd(to, host_of(rs1));
+    } else {
+      a_->movsxd(to, x_place(rs1));
+    }
+    return finish(to);
+  }
+  if (is_pinned(rs1)) {
+    a_->lea_l(Reg::kRax, at(host_of(rs1), value));
+  } else {
+    a_->mov_l(Reg::kRax, x_place(rs1));
+    a_->alu_l_imm(Alu::kAdd, Reg::kRax, value);
+  }
+  finish_word(Reg::kRax);
 }
 
 void BlockCompiler::immediate(Alu operation) {
@@ -215,9 +240,7 @@ bool BlockCompiler::compile_word() {
         add_immediate();
         return true;
       }
-      read_low_into(Reg::kRax, in().rs1);
-      if (in().immediate != 0) a_->alu_l_imm(Alu::kAdd, Reg::kRax, in().immediate);
-      finish_word(Reg::kRax);
+      add_immediate_word();
       return true;
     case Opcode::kSlliw:
       shift_immediate(Shift::kShl, true);

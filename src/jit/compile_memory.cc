@@ -18,21 +18,19 @@ void BlockCompiler::address_into_rax(unsigned base, int32_t displacement) {
   if (displacement != 0) a_->alu_imm(Alu::kAdd, Reg::kRax, displacement);
 }
 
-void BlockCompiler::probe(unsigned size, bool for_store, x64::Label& miss) {
-  constexpr unsigned kEntryShift = 5;
-  static_assert(sizeof(riscv::DataEntry) == 1 << kEntryShift);
-  static_assert(offsetof(riscv::TlbBank, data) == 0);
-  a_->mov_l(Reg::kRcx, Reg::kRax);
-  a_->shift_l_imm(Shift::kShr, Reg::kRcx, riscv::kPageShift - kEntryShift);
-  a_->alu_l_imm(Alu::kAnd, Reg::kRcx, (riscv::kDataEntries - 1) << kEntryShift);
-  a_->mov(Reg::kRdx, Reg::kRax);
-  a_->alu_imm(Alu::kAnd, Reg::kRdx,
-              -static_cast<int32_t>(riscv::kPageSize) | static_cast<int32_t>(size - 1));
-  const size_t tag =
-      for_store ? offsetof(riscv::DataEntry, write_tag) : offsetof(riscv::DataEntry, read_tag);
-  a_->alu(Alu::kCmp, Reg::kRdx, at(kBank, Reg::kRcx, 0, static_cast<int32_t>(tag)));
-  a_->jcc(Cond::kNotEqual, miss);
-  a_->alu(Alu::kAdd, Reg::kRax, at(kBank, Reg::kRcx, 0, offsetof(riscv::DataEntry, addend)));
+void BlockCompiler::probe(unsigned size, bool for_store, Alignment alignment, x64::Label& miss) {
+  find_data_entry(*a_);
+  // The offset in the page, if this is it; emit_cold_access() undoes it otherwise.
+  a_->alu(Alu::kXor, Reg::kRax, data_entry(tag_offset(for_store)));
+  if (alignment == Alignment::kNatural) {
+    a_->test_sign_extended(
+        Reg::kRax, -static_cast<int32_t>(riscv::kPageSize) | static_cast<int32_t>(size - 1));
+    a_->jcc(Cond::kNotEqual, miss);
+  } else {  // another page, or across its end
+    a_->alu_imm(Alu::kCmp, Reg::kRax, static_cast<int32_t>(riscv::kPageSize - size));
+    a_->jcc(Cond::kAbove, miss);
+  }
+  a_->alu(Alu::kAdd, Reg::kRax, data_entry(offsetof(riscv::DataEntry, host_page)));
 }
 
 void BlockCompiler::load(LoadKind kind) {
@@ -40,10 +38,8 @@ void BlockCompiler::load(LoadKind kind) {
   const auto number = static_cast<size_t>(kind);
   ColdAccess& cold =
       cold_access(ColdAccess::Data::kToInteger, setup_.routines.load[number], in().rd);
-  address_into_rax(in().rs1, in().immediate);
-  probe(kSizes[number], false, cold.label);
+  const Mem from = place_of_access(false, kSizes[number], cold);
   const Reg to = in().rd == 0 ? Reg::kRax : target();
-  const Mem from = at(Reg::kRax);
   switch (kind) {
     case LoadKind::kB:
       a_->movsx_b(to, from);
@@ -76,10 +72,8 @@ void BlockCompiler::store(unsigned size) {
   ColdAccess& cold =
       cold_access(ColdAccess::Data::kFromInteger,
                   setup_.routines.store[static_cast<size_t>(std::countr_zero(size))], in().rs2);
-  address_into_rax(in().rs1, in().immediate);
-  probe(size, true, cold.label);
+  const Mem to = place_of_access(true, size, cold);
   const Reg value = read(in().rs2, Reg::kRcx);
-  const Mem to = at(Reg::kRax);
   if (size == 1) a_->mov_b(to, value);
   if (size == 2) a_->mov_w16(to, value);
   if (size == 4) a_->mov_l(to, value);
@@ -131,7 +125,7 @@ bool BlockCompiler::compile_memory() {
 void BlockCompiler::read_modify_write(unsigned size) {
   ColdStep& cold = cold_step(setup_.routines.step);
   read_into(Reg::kRax, in().rs1);
-  probe(size, true, cold.label);
+  probe(size, true, Alignment::kNatural, cold.label);
   const bool wide = size == 8;
   const Mem place = at(Reg::kRax);
   if (wide) {
@@ -173,8 +167,80 @@ void BlockCompiler::read_modify_write(unsigned size) {
   a_->bind(cold.resume);
 }
 
+void BlockCompiler::physical_into_rdx() {
+  a_->mov_imm(Reg::kRdx, setup_.physical_minus_host);
+  a_->alu(Alu::kAdd, Reg::kRdx, Reg::kRax);
+}
+
+// The reservation is the physical address and the value that stood there (riscv/hart.h).
+void BlockCompiler::load_reserved(unsigned size) {
+  ColdStep& cold = cold_step(setup_.routines.step);
+  read_into(Reg::kRax, in().rs1);
+  probe(size, false, Alignment::kNatural, cold.label);
+  physical_into_rdx();
+  a_->mov_b_imm(hart_field(offsetof(riscv::Hart, reserved)), 1);
+  a_->mov(hart_field(offsetof(riscv::Hart, reserved_address)), Reg::kRdx);
+  if (size == 8) {
+    a_->mov(Reg::kRcx, at(Reg::kRax));
+  } else {
+    a_->mov_l(Reg::kRcx, at(Reg::kRax));
+  }
+  a_->mov(hart_field(offsetof(riscv::Hart, reserved_value)), Reg::kRcx);
+  if (size == 8) {
+    finish(Reg::kRcx);
+  } else {
+    finish_word(Reg::kRcx);
+  }
+  a_->bind(cold.resume);
+}
+
+void BlockCompiler::store_conditional(unsigned size) {
+  ColdStep& cold = cold_step(setup_.routines.step);
+  x64::Label fails;
+  read_into(Reg::kRax, in().rs1);
+  probe(size, true, Alignment::kNatural, cold.label);
+  physical_into_rdx();
+  a_->cmp_b_imm(hart_field(offsetof(riscv::Hart, reserved)), 0);
+  a_->mov_imm(Reg::kRcx, 1);
+  a_->jcc(Cond::kEqual, fails);
+  a_->alu(Alu::kCmp, Reg::kRdx, hart_field(offsetof(riscv::Hart, reserved_address)));
+  a_->jcc(Cond::kNotEqual, fails);
+  const Mem expected = hart_field(offsetof(riscv::Hart, reserved_value));
+  if (size == 8) {
+    a_->mov(Reg::kRdx, expected);
+    a_->alu(Alu::kCmp, Reg::kRdx, at(Reg::kRax));
+  } else {
+    a_->mov_l(Reg::kRdx, expected);
+    a_->alu_l(Alu::kCmp, Reg::kRdx, at(Reg::kRax));
+  }
+  a_->jcc(Cond::kNotEqual, fails);
+  read_into(Reg::kRdx, in().rs2);
+  if (size == 8) {
+    a_->mov(at(Reg::kRax), Reg::kRdx);
+  } else {
+    a_->mov_l(at(Reg::kRax), Reg::kRdx);
+  }
+  a_->zero(Reg::kRcx);
+  a_->bind(fails);
+  a_->mov_b_imm(hart_field(offsetof(riscv::Hart, reserved)), 0);
+  finish(Reg::kRcx);
+  a_->bind(cold.resume);
+}
+
 bool BlockCompiler::compile_atomic() {
   switch (in().opcode) {
+    case Opcode::kLrW:
+      load_reserved(4);
+      return true;
+    case Opcode::kLrD:
+      load_reserved(8);
+      return true;
+    case Opcode::kScW:
+      store_conditional(4);
+      return true;
+    case Opcode::kScD:
+      store_conditional(8);
+      return true;
     case Opcode::kAmoswapW:
     case Opcode::kAmoaddW:
     case Opcode::kAmoxorW:

@@ -65,10 +65,31 @@ void Translator::absorb_flags() {
   hart_.fflags = static_cast<uint8_t>(hart_.fflags | flags_from_host(state_.guest_mxcsr));
 }
 
+void Translator::settle_bank() {
+  if (state_.bank_changed == 0) return;
+  state_.bank_changed = 0;
+  context_.select_bank();
+}
+
+void Translator::publish_bank() {
+  state_.bank = context_.bank;
+  state_.supervisor_bank = &context_.mmu.supervisor_bank();
+  state_.sum_bank = &context_.mmu.sum_bank();
+}
+
 uint64_t Translator::begin_step(uint64_t site, uint64_t budget) {
+  settle_bank();
   const auto word = static_cast<uint32_t>(site);
-  context_.left = budget + Site::steps_after(word);
+  context_.left = budget - Site::steps_done(word);
   return state_.page_va + Site::offset(word);
+}
+
+// Whether the superblock that called for a store may go on behind it: no code was dropped, and its
+// page is still where it was fetched from.
+bool Translator::running_code_stands() const {
+  const riscv::FetchEntry& fetch =
+      context_.bank->fetch[riscv::TlbBank::fetch_index(state_.page_va)];
+  return fetch.tag == state_.page_va && cache_.statistics().invalidated == invalidated_;
 }
 
 uint64_t Translator::outcome_of(Context::Outcome outcome, uint64_t site) {
@@ -76,6 +97,9 @@ uint64_t Translator::outcome_of(Context::Outcome outcome, uint64_t site) {
   switch (outcome) {
     case Context::Outcome::kDone:
       return kDone;
+    case Context::Outcome::kChanged:
+      if (running_code_stands()) return kDone;
+      [[fallthrough]];
     case Context::Outcome::kLeave: {
       const auto word = static_cast<uint32_t>(site);
       hart_.pc = state_.page_va + Site::offset(word) + Site::length(word);
@@ -84,7 +108,7 @@ uint64_t Translator::outcome_of(Context::Outcome outcome, uint64_t site) {
     }
     case Context::Outcome::kTrapped:
       state_.left = context_.left;
-      state_.bank = context_.bank;
+      publish_bank();
       return kElsewhere;
   }
   return kElsewhere;
@@ -111,6 +135,7 @@ template <unsigned kSize>
 uint64_t Translator::store(Translator* self, uint64_t address, uint64_t value, uint64_t site,
                            uint64_t budget) {
   const uint64_t pc = self->begin_step(site, budget);
+  self->invalidated_ = self->cache_.statistics().invalidated;
   return self->outcome_of(self->context_.store(pc, address, kSize, value), site);
 }
 
@@ -126,7 +151,7 @@ uint64_t Translator::step(Translator* self, uint64_t site, uint64_t budget) {
   CHECK(op != nullptr);  // the superblock that runs was fetched from there
   op = op->run(context, op, hart.x);
   self->state_.left = context.left;
-  self->state_.bank = context.bank;
+  self->publish_bank();
   if (op != nullptr) return kDone;
   const bool look = supervisor && Site::leaves_from_supervisor(static_cast<uint32_t>(site));
   const bool interrupted = self->state_.deliverable != 0 && hart.interrupts_enabled();
@@ -142,6 +167,7 @@ uint64_t Translator::float_step(Translator* self, uint64_t site, uint64_t budget
 
 uint64_t Translator::find(Translator* self) {
   ++self->statistics_.fetch_misses;
+  self->settle_bank();
   const uint64_t pc = self->state_.target_pc;
   const riscv::Translation fetch = self->context_.mmu.fill_fetch(pc);
   if (fetch.fault) return 0;

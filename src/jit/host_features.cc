@@ -1,5 +1,7 @@
 #include "jit/host_features.h"
 
+#include <cpuid.h>
+#include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
@@ -25,6 +27,40 @@ HostFeatures HostFeatures::probe() {
   keep(features.lzcnt, "lzcnt");
   keep(features.popcnt, "popcnt");
   return features;
+}
+
+void serialize_processor() {
+  constexpr unsigned kSerializeBit = 1u << 14;  // CPUID leaf 7, EDX
+  static const bool has_serialize = [] {
+    unsigned a = 0;
+    unsigned b = 0;
+    unsigned c = 0;
+    unsigned d = 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kSerializeBit) != 0;
+  }();
+  if (has_serialize) {
+    asm volatile(".byte 0x0f, 0x01, 0xe8" ::: "memory");
+    return;
+  }
+  // IRET to the next instruction: serialises, too, and does not leave a virtual machine as CPUID
+  // does.
+  asm volatile(
+      "movq %%rsp, %%rcx\n\t"
+      "subq $128, %%rsp\n\t"
+      "andq $-16, %%rsp\n\t"
+      "movl %%ss, %%eax\n\t"
+      "pushq %%rax\n\t"
+      "pushq %%rcx\n\t"
+      "pushfq\n\t"
+      "movl %%cs, %%eax\n\t"
+      "pushq %%rax\n\t"
+      "leaq 1f(%%rip), %%rax\n\t"
+      "pushq %%rax\n\t"
+      "iretq\n\t"
+      "1:"
+      :
+      :
+      : "rax", "rcx", "memory", "cc");
 }
 
 }  // namespace lockstep::jit

@@ -18,4 +18,9 @@ struct HostFeatures {
   static HostFeatures probe();
 };
 
+// After code was written at one address that is going to run at another: nothing that the processor
+// fetched before is executed. Source: Intel 64 SDM, volume 3, "Handling Self- and Cross-Modifying
+// Code".
+void serialize_processor();
+
 }  // namespace lockstep::jit

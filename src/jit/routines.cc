@@ -84,6 +84,9 @@ void Emitter::emit_exits() {
   routines_.exit_budget = with_reason(ExitReason::kBudget);
   routines_.exit_step = with_reason(ExitReason::kStep);
   routines_.exit_leave = with_reason(ExitReason::kLeave);
+  routines_.exit_window = begin();
+  a_.mov_l(field(offsetof(RuntimeState, site)), Reg::kRax);
+  a_.mov_imm(Reg::kRdx, static_cast<uint64_t>(ExitReason::kWindow));
   a_.bind(common);
   a_.alu_l_imm(Alu::kAnd, Reg::kRax, riscv::kPageSize - 1);
   a_.alu(Alu::kAdd, Reg::kRax, field(offsetof(RuntimeState, page_va)));
@@ -101,7 +104,8 @@ void Emitter::emit_exits() {
   routines_.exit_at_hart = begin();
   a_.mov_imm(Reg::kRdx, static_cast<uint64_t>(ExitReason::kLeave));
   a_.jmp(exit);
-  routines_.jump_slowly = begin();
+  routines_.jump_slowly = begin();  // from emit_jump(): rax is the target xor rdx
+  a_.alu(Alu::kXor, Reg::kRax, Reg::kRdx);
   a_.mov(field(offsetof(RuntimeState, target_pc)), Reg::kRax);
   spill();
   a_.mov(Reg::kRdi, field(offsetof(RuntimeState, translator)));
@@ -212,25 +216,31 @@ Routines Emitter::emit() {
 
 }  // namespace
 
-void emit_jump(Assembler& a, uint32_t state, uint32_t slow_path) {
+void find_fetch_entry(Assembler& a) {
   constexpr unsigned kEntryShift = 5;
   static_assert(sizeof(riscv::FetchEntry) == 1 << kEntryShift);
-  constexpr auto kFetch = static_cast<int32_t>(offsetof(riscv::TlbBank, fetch));
   a.mov_l(Reg::kRcx, Reg::kRax);
   a.shift_l_imm(Shift::kShr, Reg::kRcx, riscv::kPageShift - kEntryShift);
   a.alu_l_imm(Alu::kAnd, Reg::kRcx, (riscv::kFetchEntries - 1) << kEntryShift);
-  a.mov(Reg::kRdx, Reg::kRax);
-  a.alu_imm(Alu::kAnd, Reg::kRdx, -static_cast<int32_t>(riscv::kPageSize));
-  const auto entry = [&](size_t offset) {
-    return at(kBank, Reg::kRcx, 0, kFetch + static_cast<int32_t>(offset));
-  };
-  a.alu(Alu::kCmp, Reg::kRdx, entry(offsetof(riscv::FetchEntry, tag)));
-  a.jcc_to(Cond::kNotEqual, slow_path);
+}
+
+void find_data_entry(Assembler& a) {
+  constexpr unsigned kEntryShift = 5;
+  static_assert(sizeof(riscv::DataEntry) == 1 << kEntryShift);
+  a.mov_l(Reg::kRcx, Reg::kRax);
+  a.shift_l_imm(Shift::kShr, Reg::kRcx, riscv::kPageShift - kEntryShift);
+  a.alu_l_imm(Alu::kAnd, Reg::kRcx, (riscv::kDataEntries - 1) << kEntryShift);
+}
+
+void emit_jump(Assembler& a, uint32_t state, uint32_t slow_path) {
+  find_fetch_entry(a);
+  a.mov(Reg::kRdx, fetch_entry(offsetof(riscv::FetchEntry, tag)));
+  a.alu(Alu::kXor, Reg::kRax, Reg::kRdx);  // the offset in the page, if this is it
+  a.alu_imm(Alu::kCmp, Reg::kRax, riscv::kPageSize - 1);
+  a.jcc_to(Cond::kAbove, slow_path);
+  a.mov(Reg::kRcx, fetch_entry(offsetof(riscv::FetchEntry, code)));
   a.mov(state_field(state, offsetof(RuntimeState, page_va)), Reg::kRdx);
-  a.mov(Reg::kRcx, entry(offsetof(riscv::FetchEntry, code)));
-  a.mov_l(Reg::kRdx, Reg::kRax);
-  a.alu_l_imm(Alu::kAnd, Reg::kRdx, riscv::kPageSize - 2);
-  a.mov_l(Reg::kRcx, at(Reg::kRcx, Reg::kRdx, 1));
+  a.mov_l(Reg::kRcx, at(Reg::kRcx, Reg::kRax, 1));  // a word for each two bytes
   a.jmp(Reg::kRcx);
 }
 

@@ -40,10 +40,11 @@ struct Routines {
   uint32_t enter = 0;           // called from C++: (code, &hart.x[16], bank, steps left)
   uint32_t not_translated = 0;  // jumped to with the target, or its low 12 bits, in rax
   uint32_t jump = 0;            // to the guest address in rax
-  uint32_t jump_slowly = 0;     // the same, when the page is not in the TLB
+  uint32_t jump_slowly = 0;     // where emit_jump() goes when the page is not in the TLB
   uint32_t exit_budget = 0;     // eax = offset of the pc in its page; the budget is restored
   uint32_t exit_step = 0;       // the same
   uint32_t exit_leave = 0;      // the same
+  uint32_t exit_window = 0;     // eax = WindowMiss
   uint32_t exit_at_hart = 0;    // with hart.pc and state.left set
   // Called with the address in rax, the site in ecx, and the value in rdx for stores. Give the
   // value in rax; ZF is set when code must be left after the instruction: exit_at_hart.
@@ -61,6 +62,20 @@ Routines emit_routines(x64::Assembler& assembler, uint32_t state, const Helpers&
 // The address of a field of the RuntimeState, as an operand.
 constexpr x64::Mem state_field(uint32_t state, size_t offset) {
   return x64::at_absolute(state + static_cast<uint32_t>(offset));
+}
+
+// Emits: rcx = where in the bank the fetch entry for the address in rax lies; and that entry.
+void find_fetch_entry(x64::Assembler& assembler);
+constexpr x64::Mem fetch_entry(size_t offset) {
+  return x64::at(kBank, x64::Reg::kRcx, 0,
+                 static_cast<int32_t>(offsetof(riscv::TlbBank, fetch) + offset));
+}
+
+// Emits: rcx = where in the bank the data entry for the address in rax lies; and that entry.
+void find_data_entry(x64::Assembler& assembler);
+constexpr x64::Mem data_entry(size_t offset) {
+  return x64::at(kBank, x64::Reg::kRcx, 0,
+                 static_cast<int32_t>(offsetof(riscv::TlbBank, data) + offset));
 }
 
 // Emits: page of rax to page_va, and on to the code for rax.

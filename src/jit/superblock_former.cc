@@ -42,9 +42,9 @@ bool is_branch(Opcode opcode) {
   }
 }
 
-InstructionRun form_superblock(std::span<const std::byte> page, uint32_t entry,
-                               riscv::IsaExtensions isa) {
-  InstructionRun run;
+void form_superblock(std::span<const std::byte> page, std::span<const std::byte> next,
+                     uint32_t entry, riscv::IsaExtensions isa, InstructionRun& run) {
+  run.size = 0;
   run.first = entry;
   run.end = entry;
   run.next_offset = entry;
@@ -53,7 +53,11 @@ InstructionRun form_superblock(std::span<const std::byte> page, uint32_t entry,
   while (run.size < kMaxInstructions && offset < kPageSize && !seen[offset / 2]) {
     uint32_t bits = 0;
     std::memcpy(&bits, page.data() + offset, std::min<size_t>(4, kPageSize - offset));
-    if (!riscv::is_compressed(bits) && offset + 4 > kPageSize) break;
+    const bool straddles = !riscv::is_compressed(bits) && offset + 4 > kPageSize;
+    if (straddles) {
+      if (offset != entry || next.empty()) break;
+      std::memcpy(std::as_writable_bytes(std::span(&bits, 1)).data() + 2, next.data(), 2);
+    }
     PlacedInstruction& placed = run.instructions[run.size++];
     placed = {riscv::decode(bits, isa), static_cast<uint16_t>(offset)};
     seen[offset / 2] = true;
@@ -62,6 +66,7 @@ InstructionRun form_superblock(std::span<const std::byte> page, uint32_t entry,
     offset = placed.next_offset();
     run.next_offset = offset;
     const riscv::Instruction& instruction = placed.instruction;
+    if (straddles) break;
     const Ending ending = ending_of(instruction.opcode);
     if (ending == Ending::kDirectJump && instruction.rd == 0 && placed.target() >= 0 &&
         placed.target() < static_cast<int64_t>(kPageSize) &&
@@ -73,7 +78,6 @@ InstructionRun form_superblock(std::span<const std::byte> page, uint32_t entry,
     if (ending != Ending::kNone) break;
     if (is_branch(instruction.opcode) && instruction.immediate <= 0) break;
   }
-  return run;
 }
 
 }  // namespace lockstep::jit

@@ -33,12 +33,16 @@ Translator::Translator(const Options& options, posix::CodeMemory memory, riscv::
   static_assert(std::is_standard_layout_v<riscv::Hart>);
   static_assert(std::is_standard_layout_v<riscv::TlbBank>);
   const uint32_t state_address = posix::CodeMemory::address_of(&state_);
-  x64::Assembler assembler(cache_.routine_space(), cache_.routine_address());
+  x64::Assembler assembler(cache_.routine_space(), {});
   routines_ = emit_routines(assembler, state_address, helpers());
   CHECK(assembler.ok());
   cache_.set_not_translated(routines_.not_translated);
-  compiler_ =
-      std::make_unique<BlockCompiler>(CompilerSetup{options.features, routines_, state_address});
+  // SAFETY: the difference of two addresses of the same byte, as numbers.
+  const uint64_t physical_minus_host =
+      memory_.base().value - reinterpret_cast<uint64_t>(memory_.host(memory_.base()));
+  compiler_ = std::make_unique<BlockCompiler>(
+      CompilerSetup{options.features, routines_, state_address, physical_minus_host});
+  run_ = std::make_unique<InstructionRun>();
   state_.translator = this;
   context_.translations = this;
   context_.mmu.set_no_code(cache_.empty_words());
@@ -97,18 +101,12 @@ void Translator::run_slice() {
         statistics_.interpreted_steps += context_.left;
         context_.execute();
         return;
-      case ExitReason::kStep: {
-        ++statistics_.step_exits;
-        ++statistics_.interpreted_steps;
-        const uint64_t rest = context_.left - 1;
-        context_.limit = context_.limit - rest;
-        context_.left = 1;
-        const bool left = !context_.execute();
-        context_.limit += rest;
-        context_.left += rest;
-        if (left) return;
+      case ExitReason::kWindow:
+        note_window_miss(WindowMiss::entry(state_.site));
+        [[fallthrough]];
+      case ExitReason::kStep:
+        if (!step_by_interpreter()) return;
         break;
-      }
       case ExitReason::kLeave:
         ++statistics_.leave_exits;
         return;
@@ -116,20 +114,49 @@ void Translator::run_slice() {
   }
 }
 
+// False: something must be looked at.
+bool Translator::step_by_interpreter() {
+  ++statistics_.step_exits;
+  ++statistics_.interpreted_steps;
+  const uint64_t rest = context_.left - 1;
+  context_.limit = context_.limit - rest;
+  context_.left = 1;
+  const bool goes_on = context_.execute();
+  context_.limit += rest;
+  context_.left += rest;
+  return goes_on;
+}
+
+// A superblock whose windows fail often, since what they reach lies across pages or is guarded, is
+// translated again without them.
+void Translator::note_window_miss(uint32_t entry) {
+  ++statistics_.window_misses;
+  const riscv::FetchEntry& fetch =
+      context_.bank->fetch[riscv::TlbBank::fetch_index(state_.page_va)];
+  if (fetch.tag != state_.page_va) return;
+  CodeTable* const table = cache_.find(fetch.physical_page);
+  if (table == nullptr || table->words[entry / 2] == cache_.not_translated()) return;
+  if (++table->heat[entry / 2] < kGiveUpWindowsAfter) return;
+  table->without_windows[entry / 2] = true;
+  cache_.drop_superblock(fetch.physical_page, entry);
+  table->heat[entry / 2] = static_cast<uint8_t>(hot_threshold_);
+}
+
 void Translator::enter(uint32_t code) {
   using Enter =
       void (*)(uint64_t code, uint64_t* registers, const riscv::TlbBank* bank, uint64_t left);
   prepare_float();
+  publish_bank();
   // SAFETY: the routine that emit_routines() made at this address has this signature.
   const auto run = reinterpret_cast<Enter>(static_cast<uintptr_t>(routines_.enter));
   run(code, hart_.x + 16, context_.bank, context_.left);
   absorb_flags();
+  settle_bank();
   context_.left = state_.left;
 }
 
 bool Translator::has_code(uint64_t page) const {
-  const CodeTable* const table = cache_.find(page);
-  return table != nullptr && !table->superblocks.empty();
+  return cache_.has_code(page);
 }
 
 CodeTable* Translator::table_of(uint64_t page) {
@@ -158,33 +185,50 @@ uint32_t Translator::find_code() {
   return translate(page, offset);
 }
 
+// The page that follows the one at state_.page_va, when it can be fetched from and has a table.
+std::optional<uint64_t> Translator::next_page() {
+  const uint64_t next_va = state_.page_va + kPageSize;
+  riscv::FetchEntry& entry = context_.bank->fetch[riscv::TlbBank::fetch_index(next_va)];
+  if (entry.tag != next_va && context_.mmu.fill_fetch(next_va).fault) return std::nullopt;
+  const uint64_t page = entry.physical_page;
+  if (cache_.find(page) == nullptr && cache_.make(page) == nullptr) return std::nullopt;
+  return page;
+}
+
 uint32_t Translator::translate(uint64_t page, uint32_t offset) {
-  const auto bytes = std::span(memory_.host(memory_.page_address(page)), kPageSize);
-  const InstructionRun run = form_superblock(bytes, offset, hart_.isa);
+  const auto bytes_of = [this](uint64_t number) {
+    return std::span(memory_.host(memory_.page_address(number)), kPageSize);
+  };
+  std::optional<uint64_t> next;
+  if (offset == kPageSize - 2) next = next_page();
+  InstructionRun& run = *run_;
+  form_superblock(bytes_of(page), next ? bytes_of(*next) : std::span<const std::byte>{}, offset,
+                  hart_.isa, run);
   if (run.size == 0) return 0;
   const CodeCache::Space space = cache_.begin_superblock();
-  x64::Assembler assembler(space.bytes, space.address);
-  CodeTable& table = *cache_.find(page);
-  compiler_->compile(assembler, run, posix::CodeMemory::address_of(table.words));
+  x64::Assembler assembler(space.main, space.cold);
+  const bool use_windows = !cache_.find(page)->without_windows[offset / 2];
+  compiler_->compile(assembler, run, {next.value_or(0), use_windows});
   CHECK(assembler.ok());
   context_.mmu.guard(page, riscv::PhysicalMemory::kCode);
+  if (run.straddles()) {
+    context_.mmu.guard(*next, riscv::PhysicalMemory::kCode);
+    cache_.note_straddle(page, *next);
+  }
   cache_.add(page,
              {static_cast<uint16_t>(offset), static_cast<uint16_t>(run.first),
-              static_cast<uint16_t>(run.end), space.address},
-             assembler.size(), run.size);
-  return space.address;
+              static_cast<uint16_t>(std::min<uint64_t>(run.end, kPageSize)), space.main.address},
+             assembler, compiler_->links(), run.size);
+  return space.main.address;
 }
 
 void Translator::before_code_write(GuestAddress address, size_t size) {
   const uint64_t page = memory_.page_index(address);
   CodeTable* const table = cache_.find(page);
   if (table == nullptr) return;
-  bool empty = cache_.drop_range(page, address.value & (kPageSize - 1), size);
-  if (!empty && ++table->writes >= kRetireAfterWrites) {
-    cache_.drop_page(page);
-    empty = true;
-  }
-  if (empty && !context_.has_code(page)) {
+  cache_.drop_range(page, address.value & (kPageSize - 1), size);
+  if (cache_.has_code(page) && ++table->writes >= kRetireAfterWrites) cache_.drop_page(page);
+  if (!cache_.has_code(page) && !context_.has_code(page)) {
     memory_.clear_flag(page, riscv::PhysicalMemory::kCode);
   }
 }

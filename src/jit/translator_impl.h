@@ -3,6 +3,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 
 #include "jit/block_compiler.h"
 #include "jit/code_cache.h"
@@ -52,6 +53,7 @@ class Translator final : public riscv::Engine, public riscv::interpreter::Transl
  private:
   // A page of code that is written this often without a superblock being hit gives them all up.
   static constexpr uint32_t kRetireAfterWrites = 128;
+  static constexpr uint8_t kGiveUpWindowsAfter = 64;
 
   // What translated code calls; see Helpers.
   static Helpers helpers();
@@ -65,14 +67,20 @@ class Translator final : public riscv::Engine, public riscv::interpreter::Transl
   static uint64_t find(Translator* self);
 
   void run_slice();
+  bool step_by_interpreter();
+  void note_window_miss(uint32_t entry);
   // The superblock at hart.pc, translated now if it is hot; 0 when there is none.
   uint32_t find_code();
   uint32_t translate(uint64_t page, uint32_t offset);
+  std::optional<uint64_t> next_page();
   CodeTable* table_of(uint64_t page);
   void enter(uint32_t code);
   void interpret();
+  void settle_bank();  // before the Mmu is used
+  void publish_bank();
   uint64_t begin_step(uint64_t site, uint64_t budget);  // its pc
   uint64_t outcome_of(riscv::interpreter::Context::Outcome outcome, uint64_t site);
+  bool running_code_stands() const;
   void prepare_float();  // from the hart to MXCSR and fp_ready
   void absorb_flags();   // from MXCSR to the hart
   void reset_code();
@@ -87,6 +95,8 @@ class Translator final : public riscv::Engine, public riscv::interpreter::Transl
   uint32_t hot_threshold_;
   Routines routines_;
   std::unique_ptr<BlockCompiler> compiler_;
+  std::unique_ptr<InstructionRun> run_;  // scratch space of translate()
+  uint64_t invalidated_ = 0;             // superblocks, before the store that is under way
   riscv::EngineStatistics statistics_;
 };
 

@@ -6,6 +6,7 @@ Hash128 BoardDescription::fingerprint() const {
   Bytes bytes;
   ByteWriter writer(bytes);
   writer.varint(memory_bytes);
+  writer.blob(as_byte_view(riscv::format_isa(isa)));
   writer.varint(disks.size());
   for (const DiskDescription& disk : disks) {
     writer.varint(disk.bytes);

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "base/types.h"
+#include "riscv/isa.h"
 
 namespace lockstep::machine {
 
@@ -52,6 +53,7 @@ struct NicDescription {
 // disk contents start in the same state.
 struct BoardDescription {
   uint64_t memory_bytes = 0;  // a multiple of the page size, kMinMemory to kMaxMemory
+  riscv::IsaExtensions isa = riscv::kAllExtensions;
   std::vector<DiskDescription> disks;
   std::vector<NicDescription> nics;
   Bytes kernel;  // a raw RISC-V Image, as machine/kernel_image.h gives it

@@ -45,6 +45,7 @@ void load_boot(const BoardDescription& board, const BootPlan& plan, riscv::Physi
   CHECK(memory.write(plan.kernel, board.kernel));
   CHECK(memory.write(plan.initrd, board.initrd));
   CHECK(memory.write(plan.device_tree_address, plan.device_tree));
+  hart.isa = board.isa;
   hart.pc = plan.kernel.value;
   // As firmware leaves it: user programs may read cycle, time and instret.
   hart.scounteren = 7;

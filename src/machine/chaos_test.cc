@@ -16,7 +16,7 @@ using lockstep::machine::testing::OutputNote;
 using lockstep::machine::testing::TestMachine;
 using Random = std::mt19937_64;
 
-constexpr uint64_t kSeeds = 6;
+constexpr uint64_t kSeeds = 24;
 constexpr uint64_t kInputs = 400;
 constexpr uint64_t kLongestRun = 300;
 constexpr uint64_t kOneTickPerStep = uint64_t{1} << 32;

@@ -26,10 +26,7 @@ constexpr uint32_t kMachineExternalInterrupt = 11;
 constexpr uint32_t kSupervisorExternalInterrupt = 9;
 constexpr uint32_t kUartClockHz = 3686400;
 
-// Extensions of the hart, as in riscv,isa-extensions.
-constexpr std::string_view kExtensions[] = {"i",      "m",     "a",        "f",    "d",    "c",
-                                            "zicntr", "zicsr", "zifencei", "sstc", "svade"};
-constexpr const char* kIsaString = "rv64imafdc_zicntr_zicsr_zifencei_sstc_svade";
+constexpr std::string_view kSingleLetters = "imafdc";
 
 // libfdt's sequential writer; a failure is a bug: the sizes are ours.
 class Tree {
@@ -100,7 +97,31 @@ void add_chosen(Tree& tree, const BoardDescription& board, InitrdPlace initrd) {
   tree.end();
 }
 
-void add_hart(Tree& tree) {
+// Extensions with names of several letters. Svvptc may be among them because the TLB is coherent
+// (riscv/mmu.h): no invalid PTE is cached, so a PTE made valid is seen by the next access.
+std::vector<std::string_view> long_names(riscv::IsaExtensions isa) {
+  std::vector<std::string_view> names;
+  for (const riscv::NamedExtension& named : riscv::named_extensions()) {
+    if (isa.has(named.extension)) names.push_back(named.name);
+  }
+  return names;
+}
+
+// The extensions, in the older notation and in the newer.
+void add_isa(Tree& tree, riscv::IsaExtensions isa) {
+  std::vector<std::string_view> names = long_names(isa);
+  tree.text("riscv,isa", fmt::format("rv64{}_{}", kSingleLetters, fmt::join(names, "_")));
+  tree.text("riscv,isa-base", "rv64i");
+  for (size_t i = 0; i < kSingleLetters.size(); ++i) {
+    names.insert(names.begin() + static_cast<std::ptrdiff_t>(i), kSingleLetters.substr(i, 1));
+  }
+  tree.texts("riscv,isa-extensions", names);
+  if (isa.has(riscv::IsaExtension::kZicboz)) {
+    tree.cell("riscv,cboz-block-size", riscv::kCacheBlockSize);
+  }
+}
+
+void add_hart(Tree& tree, riscv::IsaExtensions isa) {
   tree.begin("cpus");
   tree.cell("#address-cells", 1);
   tree.cell("#size-cells", 0);
@@ -110,9 +131,7 @@ void add_hart(Tree& tree) {
   tree.cell("reg", 0);
   tree.text("status", "okay");
   tree.text("compatible", "riscv");
-  tree.text("riscv,isa", kIsaString);
-  tree.text("riscv,isa-base", "rv64i");
-  tree.texts("riscv,isa-extensions", kExtensions);
+  add_isa(tree, isa);
   tree.text("mmu-type", "riscv,sv39");
   tree.begin("interrupt-controller");
   tree.cell("#interrupt-cells", 1);
@@ -204,7 +223,7 @@ Bytes make_device_tree(const BoardDescription& board, InitrdPlace initrd, uint32
   tree.text("compatible", "riscv-virtio");
   tree.text("model", "lockstep,virt");
   add_chosen(tree, board, initrd);
-  add_hart(tree);
+  add_hart(tree, board.isa);
   tree.begin(node_name("memory", kRamBase));
   tree.text("device_type", "memory");
   tree.reg(kRamBase, board.memory_bytes);

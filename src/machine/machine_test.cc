@@ -231,6 +231,19 @@ TEST(MachineRestart, IsThePowerOnStateWithStepsAndNumbersGoingOn) {
   }
 }
 
+TEST(MachineIsa, WhatTheBoardDoesNotOfferIsIllegalAfterARestartToo) {
+  for (const bool offered : {true, false}) {
+    TestMachine guest(program([](Assembler& code) { code.op(Opcode::kClz, kT0, kT0, 0); }),
+                      offered ? riscv::kAllExtensions : riscv::IsaExtensions{});
+    for (int run = 0; run < 2; ++run) {
+      const uint64_t traps = guest.machine->traps();
+      guest.machine->run_until(guest.machine->step() + 1);
+      EXPECT_EQ(guest.machine->traps() - traps, offered ? 0u : 1u) << "run " << run;
+      ASSERT_TRUE(guest.apply(log::Control{log::ControlOperation::kReset}));
+    }
+  }
+}
+
 TEST(MachinePower, ShutdownEndsTheRunAfterTheCall) {
   for (const auto& [reason, power] :
        {std::pair{0, PowerState::kOff}, std::pair{1, PowerState::kFailed}}) {

@@ -41,6 +41,7 @@ struct EngineStatistics {
   uint64_t cold_exits = 0;
   uint64_t budget_exits = 0;
   uint64_t step_exits = 0;
+  uint64_t window_misses = 0;  // counted in step_exits, too
   uint64_t leave_exits = 0;
   uint64_t single_steps = 0;  // by the interpreter, without leaving
 };

@@ -6,7 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
 
 namespace lockstep::riscv {
 
@@ -44,6 +48,18 @@ class IsaExtensions {
 inline constexpr IsaExtensions kAllExtensions{IsaExtension::kZba,    IsaExtension::kZbb,
                                               IsaExtension::kZbs,    IsaExtension::kZicond,
                                               IsaExtension::kZicboz, IsaExtension::kSvvptc};
+
+struct NamedExtension {
+  std::string_view name;   // as in riscv,isa-extensions
+  IsaExtension extension;  // kBase: every guest has it
+};
+// Those with names of several letters, in the canonical order of ISA strings.
+std::span<const NamedExtension> named_extensions();
+
+// "rv64gc_zba_zbb", and back. What every guest has may be named, too. The error is a phrase that
+// goes on from "must be".
+std::string format_isa(IsaExtensions isa);
+std::expected<IsaExtensions, std::string> parse_isa(std::string_view text);
 
 // What cbo.zero clears, aligned to its size: riscv,cboz-block-size.
 inline constexpr uint64_t kCacheBlockSize = 64;

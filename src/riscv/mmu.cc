@@ -59,7 +59,7 @@ template <typename Visit>
 void for_each_data_entry(TlbBank& bank, Visit visit) {
   for (uint64_t chunks = bank.data_chunks; chunks != 0; chunks &= chunks - 1) {
     const auto first = static_cast<size_t>(std::countr_zero(chunks)) * kDataChunk;
-    for (size_t i = first; i < first + kDataChunk; ++i) visit(bank.data[i]);
+    for (size_t i = first; i < first + kDataChunk; ++i) visit(i, bank.data[i]);
   }
 }
 
@@ -191,16 +191,13 @@ void Mmu::note_leaf(GuestAddress pte, uint64_t address) {
   use.users = static_cast<uint8_t>(use.users | 1u << static_cast<unsigned>(space_ - spaces_.get()));
 }
 
-uint32_t Mmu::slot_of(const DataEntry& entry) const {
-  // 1 + (space, right, index), so that 0 is free for "none".
-  // SAFETY: only the numeric positions inside the one array of address spaces are compared.
-  const auto offset = static_cast<uint64_t>(reinterpret_cast<const std::byte*>(&entry) -
-                                            reinterpret_cast<const std::byte*>(spaces_.get()));
-  return static_cast<uint32_t>(offset) + 1;
+uint32_t Mmu::slot_of(size_t index) const {
+  const auto space = static_cast<size_t>(space_ - spaces_.get());
+  const auto right = static_cast<size_t>(bank_ - space_->banks);
+  return static_cast<uint32_t>(1 + (space * kRights + right) * kDataEntries + index);
 }
 
-void Mmu::note_writer(uint64_t page, DataEntry& entry) {
-  const uint32_t slot = slot_of(entry);
+void Mmu::note_writer(uint64_t page, uint32_t slot) {
   uint32_t& writer = writer_[page];
   writer = writer == kNoWriter || writer == slot ? slot : kSeveralWriters;
 }
@@ -208,21 +205,22 @@ void Mmu::note_writer(uint64_t page, DataEntry& entry) {
 Translation Mmu::fill_data(uint64_t address, Access access) {
   Translation result = walk(address, access);
   if (result.fault || !memory_.contains(result.address, 1)) return result;
-  DataEntry& entry = bank_->data[TlbBank::data_index(address)];
+  const size_t index = TlbBank::data_index(address);
+  DataEntry& entry = bank_->data[index];
   const uint64_t tag = address & ~(kPageSize - 1);
   const GuestAddress page_address(result.address.value & ~(kPageSize - 1));
-  // SAFETY: the addend turns a guest address into the host address of the same byte of RAM.
-  const auto addend = reinterpret_cast<uint64_t>(memory_.host(page_address)) - tag;
-  if (entry.addend != addend || (entry.read_tag != tag && entry.write_tag != tag)) {
-    entry = {kInvalidTag, kInvalidTag, addend, result.pte};
+  // SAFETY: the page's address on the host, for the fast paths, which add an offset within it.
+  const auto host_page = reinterpret_cast<uint64_t>(memory_.host(page_address));
+  if (entry.host_page != host_page || (entry.read_tag != tag && entry.write_tag != tag)) {
+    entry = {empty_tag(index), empty_tag(index), host_page, result.pte};
   }
   entry.pte = result.pte;
   note_leaf(result.pte, address);
-  bank_->data_chunks |= uint64_t{1} << TlbBank::data_index(address) / kDataChunk;
+  bank_->data_chunks |= uint64_t{1} << index / kDataChunk;
   if (access == Access::kStore) {
     if (memory_.write_pointer(page_address) != nullptr) {
       entry.write_tag = tag;
-      note_writer(memory_.page_index(page_address), entry);
+      note_writer(memory_.page_index(page_address), slot_of(index));
     }
   } else {
     entry.read_tag = tag;
@@ -279,9 +277,10 @@ void Mmu::drop_leaf(GuestAddress pte) {
     for (TlbBank& bank : spaces_[i].banks) {
       for (size_t region = first; region <= last; ++region) {
         const size_t index = region << kIndexBits | low;
-        if (bank.data[index].pte == pte) bank.data[index] = {};
-        FetchEntry& fetch = bank.fetch[index & (kFetchEntries - 1)];
-        if (fetch.pte == pte) fetch = {};
+        if (bank.data[index].pte == pte) bank.data[index] = empty_data_entry(index);
+        const size_t fetch_index = index & (kFetchEntries - 1);
+        FetchEntry& fetch = bank.fetch[fetch_index];
+        if (fetch.pte == pte) fetch = empty_fetch_entry(fetch_index);
       }
     }
   }
@@ -299,12 +298,12 @@ void Mmu::flush_space(AddressSpace& space) {
   ++statistics_.address_space_flushes;
   for (TlbBank& bank : space.banks) {
     for (; bank.data_chunks != 0; bank.data_chunks &= bank.data_chunks - 1) {
-      const auto chunk = static_cast<size_t>(std::countr_zero(bank.data_chunks));
-      std::fill_n(bank.data.begin() + chunk * kDataChunk, kDataChunk, DataEntry{});
+      const size_t first = static_cast<size_t>(std::countr_zero(bank.data_chunks)) * kDataChunk;
+      for (size_t i = first; i < first + kDataChunk; ++i) bank.data[i] = empty_data_entry(i);
     }
     for (; bank.fetch_chunks != 0; bank.fetch_chunks &= bank.fetch_chunks - 1) {
-      const auto chunk = static_cast<size_t>(std::countr_zero(bank.fetch_chunks));
-      std::fill_n(bank.fetch.begin() + chunk * kFetchChunk, kFetchChunk, FetchEntry{});
+      const size_t first = static_cast<size_t>(std::countr_zero(bank.fetch_chunks)) * kFetchChunk;
+      for (size_t i = first; i < first + kFetchChunk; ++i) bank.fetch[i] = empty_fetch_entry(i);
     }
   }
   space.empty = true;
@@ -329,24 +328,21 @@ void Mmu::guard(uint64_t page, PhysicalMemory::Flag flag) {
   if (flag == PhysicalMemory::kPageTable) table_writes_[page] = 0;
   const uint32_t writer = std::exchange(writer_[page], kNoWriter);
   if (writer == kNoWriter) return;
-  // SAFETY: the addends point into the guest's RAM; only their numeric values are compared.
+  // SAFETY: only the numeric value is compared.
   const auto host = reinterpret_cast<uint64_t>(memory_.host(memory_.page_address(page)));
   if (writer != kSeveralWriters) {
-    // SAFETY: slot_of() made this offset from an entry of the same array.
-    auto* entry =
-        reinterpret_cast<DataEntry*>(reinterpret_cast<std::byte*>(spaces_.get()) + (writer - 1));
-    if (entry->write_tag != kInvalidTag && entry->write_tag + entry->addend == host) {
-      entry->write_tag = kInvalidTag;
-    }
+    const size_t slot = writer - 1;
+    const size_t index = slot % kDataEntries;
+    const size_t bank = slot / kDataEntries;
+    DataEntry& entry = spaces_[bank / kRights].banks[bank % kRights].data[index];
+    if (entry.host_page == host) entry.write_tag = empty_tag(index);
     return;
   }
   for (size_t i = 0; i < kAddressSpaces; ++i) {
     if (spaces_[i].empty) continue;
     for (TlbBank& bank : spaces_[i].banks) {
-      for_each_data_entry(bank, [host](DataEntry& entry) {
-        if (entry.write_tag != kInvalidTag && entry.write_tag + entry.addend == host) {
-          entry.write_tag = kInvalidTag;
-        }
+      for_each_data_entry(bank, [host](size_t index, DataEntry& entry) {
+        if (entry.host_page == host) entry.write_tag = empty_tag(index);
       });
     }
   }
@@ -356,7 +352,8 @@ void Mmu::drop_write_entries() {
   for (size_t i = 0; i < kAddressSpaces; ++i) {
     if (spaces_[i].empty) continue;
     for (TlbBank& bank : spaces_[i].banks) {
-      for_each_data_entry(bank, [](DataEntry& entry) { entry.write_tag = kInvalidTag; });
+      for_each_data_entry(
+          bank, [](size_t index, DataEntry& entry) { entry.write_tag = empty_tag(index); });
     }
   }
   std::fill(writer_.begin(), writer_.end(), kNoWriter);
@@ -366,7 +363,7 @@ void Mmu::drop_fetch_entries() {
   for (size_t i = 0; i < kAddressSpaces; ++i) {
     if (spaces_[i].empty) continue;
     for (TlbBank& bank : spaces_[i].banks) {
-      bank.fetch.fill({});
+      for (size_t j = 0; j < kFetchEntries; ++j) bank.fetch[j] = empty_fetch_entry(j);
       bank.fetch_chunks = 0;
     }
   }

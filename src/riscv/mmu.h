@@ -55,6 +55,9 @@ class Mmu {
   // on.
   void select_bank();
   TlbBank& bank() { return *bank_; }
+  // Of the address space in use: those of S-mode without and with SUM.
+  TlbBank& supervisor_bank() { return space_->banks[kSupervisorRight]; }
+  TlbBank& sum_bank() { return space_->banks[kSupervisorSumRight]; }
 
   // Walks; fills nothing.
   Translation translate(uint64_t address, Access access);
@@ -98,13 +101,14 @@ class Mmu {
   AddressSpace& address_space(uint64_t satp);
   void note_walked(GuestAddress pte, bool leaf_of_superpage, bool pointer);
   void note_leaf(GuestAddress pte, uint64_t address);
-  void note_writer(uint64_t page, DataEntry& entry);
+  void note_writer(uint64_t page, uint32_t slot);
   void drop_derived(GuestAddress pte, uint64_t old_value);
   void drop_leaf(GuestAddress pte);
   void flush_users_of(uint64_t page);
   void flush_space(AddressSpace& space);
   void retire_page_table(uint64_t page);
-  uint32_t slot_of(const DataEntry& entry) const;
+  // Of an entry of the bank in use: 1 + (space, right, index), so that 0 is free for "none".
+  uint32_t slot_of(size_t index) const;
 
   const Hart& hart_;
   PhysicalMemory& memory_;

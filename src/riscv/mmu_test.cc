@@ -92,14 +92,16 @@ class MmuTest : public ::testing::Test, public WriteObserver {
   // Invariants 1, 2 and 4, of the bank in use.
   void expect_bank_is_true() {
     TlbBank& bank = mmu_.bank();
-    for (const DataEntry& data : bank.data) {
+    for (size_t i = 0; i < kDataEntries; ++i) {
+      const DataEntry& data = bank.data[i];
       for (const Access access : {Access::kLoad, Access::kStore}) {
         const uint64_t tag = access == Access::kLoad ? data.read_tag : data.write_tag;
-        if (tag == kInvalidTag) continue;
+        if (tag == empty_tag(i)) continue;
+        ASSERT_EQ(TlbBank::data_index(tag), i);
         const std::optional<GuestAddress> walked = reference_walk(tag, access);
         ASSERT_TRUE(walked) << std::hex << tag;
         // SAFETY: compared as a number only.
-        ASSERT_EQ(tag + data.addend, reinterpret_cast<uint64_t>(memory_.host(*walked)));
+        ASSERT_EQ(data.host_page, reinterpret_cast<uint64_t>(memory_.host(*walked)));
         if (access == Access::kLoad) continue;
         const uint64_t page = memory_.page_index(*walked);
         ASSERT_FALSE(memory_.has_flag(page, PhysicalMemory::kPageTable));
@@ -107,8 +109,9 @@ class MmuTest : public ::testing::Test, public WriteObserver {
         ASSERT_TRUE(memory_.has_flag(page, PhysicalMemory::kDirty));
       }
     }
-    for (const FetchEntry& fetch : bank.fetch) {
-      if (fetch.tag == kInvalidTag) continue;
+    for (size_t i = 0; i < kFetchEntries; ++i) {
+      const FetchEntry& fetch = bank.fetch[i];
+      if (fetch.tag == empty_tag(i)) continue;
       const std::optional<GuestAddress> walked = reference_walk(fetch.tag, Access::kFetch);
       ASSERT_TRUE(walked) << std::hex << fetch.tag;
       ASSERT_EQ(fetch.physical_page, memory_.page_index(*walked));

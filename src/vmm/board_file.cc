@@ -13,7 +13,7 @@
 namespace lockstep::vmm {
 namespace {
 
-constexpr uint32_t kBoardVersion = 1;
+constexpr uint32_t kBoardVersion = 2;
 constexpr size_t kMaxInitrdBytes = size_t{1} << 30;
 
 Result<Bytes> read_initrd(const std::string& path) {
@@ -90,6 +90,7 @@ Result<machine::BoardDescription> make_board(const config::VmConfig& config,
     return std::unexpected(loaded.error());
   }
   board.memory_bytes = config.memory;
+  board.isa = config.isa;
   board.command_line = config.cmdline;
   board.boot_seed = seed;
   for (size_t i = 0; i < disks.size(); ++i) {
@@ -120,6 +121,7 @@ Bytes encode_board(const machine::BoardDescription& board, const config::VmConfi
   writer.blob(as_byte_view(config.kernel));
   writer.blob(as_byte_view(config.initrd));
   writer.varint(board.memory_bytes);
+  writer.blob(as_byte_view(riscv::format_isa(board.isa)));
   writer.blob(as_byte_view(board.command_line));
   writer.bytes(board.boot_seed);
   writer.varint(board.disks.size());
@@ -169,14 +171,16 @@ Result<machine::BoardDescription> decode_board(ByteView bytes, const std::string
   const std::string initrd_path(as_text(reader.blob()));
   machine::BoardDescription board;
   board.memory_bytes = reader.varint();
+  const auto isa = riscv::parse_isa(as_text(reader.blob()));
   board.command_line = as_text(reader.blob());
   const ByteView seed = reader.bytes(board.boot_seed.size());
   std::copy(seed.begin(), seed.end(), board.boot_seed.begin());
   read_devices(reader, board);
-  if (reader.failed() || reader.remaining() != 0) {
+  if (reader.failed() || reader.remaining() != 0 || !isa) {
     return fail(ErrorCode::kCorrupt,
                 "the recording's description of its board is damaged:", recording);
   }
+  board.isa = *isa;
   if (Status loaded = load_boot_files(board, kernel_path, initrd_path); !loaded) {
     return std::unexpected(loaded.error());
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
+#include <memory>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -12,7 +13,6 @@
 #include "riscv/disassembler.h"
 #include "riscv/encoder.h"
 #include "riscv/hart.h"
-#include "riscv/interpreter/interpreter.h"
 #include "riscv/physical_memory.h"
 #include "tests/oracle/random.h"
 
@@ -53,22 +53,23 @@ class EndOfRun final : public riscv::EnvironmentCalls {
  public:
   void call(riscv::Hart&) override {
     reached = true;
-    interpreter->request_stop();
+    engine->request_stop();
   }
-  riscv::Interpreter* interpreter = nullptr;
+  riscv::Engine* engine = nullptr;
   bool reached = false;
 };
 
 // One run of one program.
 class EngineRun {
  public:
-  EngineRun(const Program& program, std::span<std::byte> ram, const EngineVariant& variant)
+  EngineRun(const Program& program, std::span<std::byte> ram, const EngineVariant& variant,
+            const riscv::EngineFactory& make_engine)
       : program_(program),
         variant_(variant),
         random_(variant.seed),
         memory_(kProgramBase, ram),
-        interpreter_(hart_, memory_, bus_, end_) {
-    end_.interpreter = &interpreter_;
+        engine_(make_engine(hart_, memory_, bus_, end_)) {
+    end_.engine = engine_.get();
     place_pages();
     load_image();
     memory_.store(kHandler, riscv::encode({.opcode = Opcode::kEcall}));
@@ -83,8 +84,8 @@ class EngineRun {
     while (!end_.reached) {
       if (hart_.step.value > kStepLimit) return failure("does not end");
       if (hart_.waiting) return failure("waits");
-      interpreter_.run_until(hart_.step + run_length());
-      if (variant_.chopped && random_.percent(2)) interpreter_.flush();
+      engine_->run_until(hart_.step + run_length());
+      if (variant_.chopped && random_.percent(2)) engine_->flush();
     }
     if (hart_.scause != static_cast<uint64_t>(riscv::Cause::kUserCall)) return failure("traps");
     if (hart_.x[17] != kWriteNumber) return failure("makes another system call");
@@ -178,7 +179,7 @@ class EngineRun {
   riscv::PhysicalMemory memory_;
   NoDevices bus_;
   EndOfRun end_;
-  riscv::Interpreter interpreter_;
+  std::unique_ptr<riscv::Engine> engine_;
 };
 
 }  // namespace
@@ -189,12 +190,12 @@ EngineVariant variant_of(uint64_t seed) {
           .seed = seed};
 }
 
-Runner engine_runner(const EngineVariant& variant) {
-  return [variant](const Program& program) -> Result<Bytes> {
+Runner engine_runner(const EngineVariant& variant, riscv::EngineFactory make_engine) {
+  return [variant, make_engine = std::move(make_engine)](const Program& program) -> Result<Bytes> {
     CHECK(program.base == kProgramBase && program.image.size() <= kMaximumImage);
     Result<posix::AnonymousMemory> ram = posix::AnonymousMemory::create(kMemorySize);
     if (!ram) return std::unexpected(ram.error());
-    return EngineRun(program, ram->bytes(), variant).run();
+    return EngineRun(program, ram->bytes(), variant, make_engine).run();
   };
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "riscv/interpreter/interpreter.h"
 #include "tests/oracle/runner.h"
 
 namespace lockstep::oracle {
@@ -21,6 +22,7 @@ struct EngineVariant {
 EngineVariant variant_of(uint64_t seed);
 
 // A program that traps, waits or does not end gives an error that names the place and the cause.
-Runner engine_runner(const EngineVariant& variant);
+Runner engine_runner(const EngineVariant& variant,
+                     riscv::EngineFactory make_engine = riscv::make_interpreter);
 
 }  // namespace lockstep::oracle

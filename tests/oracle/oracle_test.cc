@@ -1,13 +1,16 @@
 // Tests of the oracle itself: that programs are what they should be, that QEMU runs them, and that
 // a planted difference is found and named.
+#include <array>
 #include <cstring>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <set>
+#include <utility>
 
 #include "riscv/encoder.h"
 #include "tests/oracle/comparison.h"
 #include "tests/oracle/elf.h"
+#include "tests/oracle/float_matrix.h"
 #include "tests/oracle/generator.h"
 #include "tests/oracle/operand_pool.h"
 #include "tests/oracle/program.h"
@@ -225,6 +228,47 @@ TEST_F(Oracle, TracesABugThatShowsInALaterPass) {
   EXPECT_EQ((*difference)->instruction, 1U);
   EXPECT_EQ((*difference)->pass, 3U);
   EXPECT_THAT((*difference)->report, HasSubstr("x6 = 0x0000000000000003"));
+}
+
+TEST(FloatMatrix, HasEveryRowWithEveryLegalMode) {
+  std::set<std::pair<Opcode, uint8_t>> met;
+  for (const FloatJob& job : float_jobs(MatrixSize::kBounded, 0)) {
+    if (job.cases.empty()) continue;
+    const Program program = build_float_program(job);
+    ByteReader reader(ByteView(program.image).subspan(program.code_starts[0]));
+    while (reader.remaining() >= 4) {
+      const Instruction instruction = riscv::decode(reader.fixed<uint32_t>());
+      met.insert({instruction.opcode, instruction.rounding_mode});
+    }
+  }
+  for (const riscv::InstructionRow& row : riscv::instruction_table()) {
+    if (!row.mnemonic.starts_with('f') || row.format == Format::kFence) continue;
+    if (!riscv::testing::has_rounding_mode(row.format)) {
+      EXPECT_TRUE(met.contains({row.opcode, uint8_t{0}})) << row.mnemonic;
+      continue;
+    }
+    for (const auto mode : std::to_array<uint8_t>({0, 1, 2, 3, 4, 7})) {
+      EXPECT_TRUE(met.contains({row.opcode, mode})) << row.mnemonic << ", mode " << int{mode};
+    }
+  }
+}
+
+TEST_F(Oracle, FindsAWrongFloatingPointResultAndNamesItsOperands) {
+  constexpr uint64_t kMinusZero = uint64_t{1} << 63;
+  const FloatJob job{.cases = {{Opcode::kFminD, 0, 0}, {Opcode::kFaddD, 2, 0}},
+                     .tuples = {{0, kMinusZero, 0}, {1, 2, 0}}};
+  FloatJob wrong = job;
+  wrong.cases[0].opcode = Opcode::kFmaxD;
+  const Runner engine = [&](const Program&) { return qemu_(build_float_program(wrong)); };
+  FloatTotals totals;
+  const Status status = compare_float_job(job, qemu_, engine, totals);
+  ASSERT_TRUE(status) << status.error().text();
+  EXPECT_EQ(totals.results, 4U);
+  EXPECT_EQ(totals.differences, 2U);
+  ASSERT_EQ(totals.reports.size(), 1U) << "the first of each case";
+  EXPECT_THAT(totals.reports[0], HasSubstr("fmin.d, frm 0: 0x0000000000000000 0x8000000000000000"));
+  EXPECT_THAT(totals.reports[0], HasSubstr("oracle 0x8000000000000000, flags 0x00"));
+  EXPECT_THAT(totals.reports[0], HasSubstr("engine 0x0000000000000000, flags 0x00"));
 }
 
 TEST(Comparison, NamesWhatDiffers) {

@@ -28,24 +28,24 @@ void Assembler::modrm_mem(uint8_t reg, const Mem& mem) {
 }
 
 void Assembler::relative(Label& target) {
-  const auto position = static_cast<int64_t>(size());
   if (target.bound()) {
-    dword(static_cast<uint32_t>(target.position_ - (position + 4)));
+    dword(target.address_ - (here() + 4));
     return;
   }
-  dword(static_cast<uint32_t>(target.last_use_));
-  target.last_use_ = position;
+  const uint32_t use = here();
+  dword(target.last_use_);
+  target.last_use_ = use;
 }
 
 void Assembler::bind(Label& label) {
   CHECK(!label.bound());
-  label.position_ = static_cast<int64_t>(size());
+  label.address_ = here();
   if (overflow_) return;
-  for (int64_t use = label.last_use_; use >= 0;) {
-    std::byte* place = start_ + use;
-    int32_t next = 0;
+  for (uint32_t use = label.last_use_; use != 0;) {
+    std::byte* const place = writable_ + use;
+    uint32_t next = 0;
     std::memcpy(&next, place, sizeof next);
-    const auto distance = static_cast<int32_t>(label.position_ - (use + 4));
+    const uint32_t distance = label.address_ - (use + 4);
     std::memcpy(place, &distance, sizeof distance);
     use = next;
   }

@@ -7,8 +7,9 @@
 //   1. Nothing is written beyond the end given; ok() says whether everything fitted.
 //   2. What is emitted depends on the arguments alone.
 //
-// Code is written at one address (writable) and runs at another (executable); positions are offsets
-// from the start, addresses are those at which the code runs.
+// Code is written at one address (writable) and runs at another (executable); addresses are those
+// at which it runs. There are two areas, for what runs often and for what seldom does; jumps lead
+// from one to the other.
 //
 // Owner: one thread at a time. Source: Intel 64 SDM, volume 2.
 #pragma once
@@ -90,25 +91,42 @@ constexpr Cond negated(Cond condition) {
 // A place in the code that a 32-bit relative jump leads to; jumps may come before it is bound.
 class Label {
  public:
-  bool bound() const { return position_ >= 0; }
+  bool bound() const { return address_ != 0; }
+  // A jump waits for it to be bound.
+  bool used() const { return last_use_ != 0; }
 
  private:
   friend class Assembler;
-  int64_t position_ = -1;
-  int64_t last_use_ = -1;  // a chain through the displacements that wait for it
+  uint32_t address_ = 0;
+  uint32_t last_use_ = 0;  // a chain through the displacements that wait for it
+};
+
+// A span of code memory: where to write, and where that runs.
+struct CodeArea {
+  std::span<std::byte> space;
+  uint32_t address = 0;
 };
 
 class Assembler {
  public:
-  Assembler(std::span<std::byte> space, uint32_t run_address)
-      : start_(space.data()),
-        at_(space.data()),
-        end_(space.data() + space.size()),
-        run_address_(run_address) {}
+  // Both areas lie in one code memory. Starts in the first.
+  Assembler(const CodeArea& main, const CodeArea& cold)
+      : main_(main), cold_(cold), writable_(main.space.data() - main.address) {
+    CHECK(cold.space.empty() || cold.space.data() - cold.address == writable_);
+    select(main_);
+  }
 
   bool ok() const { return !overflow_; }
-  size_t size() const { return static_cast<size_t>(at_ - start_); }
-  uint32_t here() const { return run_address_ + static_cast<uint32_t>(size()); }
+  // Once: what follows goes to the second area.
+  void begin_cold() {
+    main_size_ = size();
+    select(cold_);
+    in_cold_ = true;
+  }
+  // Bytes in each area.
+  size_t main_size() const { return in_cold_ ? main_size_ : size(); }
+  size_t cold_size() const { return in_cold_ ? size() : 0; }
+  uint32_t here() const { return static_cast<uint32_t>(at_ - writable_); }
 
   // --- Moves
   void mov(Reg to, Reg from) { op_rr(true, 0x89, from, to); }
@@ -197,6 +215,14 @@ class Assembler {
   void test_imm(Reg a, uint32_t value) {  // low 32 bits
     op_rr(false, 0xf7, static_cast<Reg>(0), a);
     dword(value);
+  }
+  void test_sign_extended(Reg a, int32_t value) {  // all 64 bits
+    op_rr(true, 0xf7, static_cast<Reg>(0), a);
+    dword(static_cast<uint32_t>(value));
+  }
+  void cmp_b_imm(const Mem& place, uint8_t value) {
+    op_rm(false, 0x80, 7, place);
+    byte(value);
   }
   void neg(Reg to) { op_rr(true, 0xf7, static_cast<Reg>(3), to); }
   void neg_l(Reg to) { op_rr(false, 0xf7, static_cast<Reg>(3), to); }
@@ -430,10 +456,21 @@ class Assembler {
   }
   void relative(Label& target);
 
-  std::byte* start_;
-  std::byte* at_;
-  std::byte* end_;
-  uint32_t run_address_;
+  size_t size() const { return static_cast<size_t>(at_ - start_); }
+  void select(const CodeArea& area) {
+    start_ = area.space.data();
+    at_ = start_;
+    end_ = start_ + area.space.size();
+  }
+
+  CodeArea main_;
+  CodeArea cold_;
+  std::byte* writable_;  // plus an address: where it is written
+  std::byte* start_ = nullptr;
+  std::byte* at_ = nullptr;
+  std::byte* end_ = nullptr;
+  size_t main_size_ = 0;
+  bool in_cold_ = false;
   bool overflow_ = false;
 };
 

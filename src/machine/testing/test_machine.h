@@ -54,8 +54,10 @@ class TestMachine {
  public:
   static constexpr uint64_t kLoadOffset = 2 << 20;  // where the kernel goes in RAM
 
-  explicit TestMachine(Bytes kernel) : ram_(posix::AnonymousMemory::create(kMinMemory).value()) {
+  explicit TestMachine(Bytes kernel, riscv::IsaExtensions isa = riscv::kAllExtensions)
+      : ram_(posix::AnonymousMemory::create(kMinMemory).value()) {
     BoardDescription board;
+    board.isa = isa;
     board.memory_bytes = kMinMemory;
     board.disks.push_back({uint64_t{1} << 20, false, "test"});
     board.nics.push_back({});

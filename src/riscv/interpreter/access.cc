@@ -68,7 +68,7 @@ Context::Outcome Context::store(uint64_t pc, uint64_t address, unsigned size, ui
       return Outcome::kDone;
     }
     memory.write(found.address, std::as_bytes(std::span(&value, 1)).first(size));
-    return Outcome::kLeave;  // translations or code may have changed under the running code
+    return Outcome::kChanged;
   }
   sync_step();
   if ((address & (size - 1)) == 0 && bus.write(found.address, size, value)) return Outcome::kLeave;
@@ -94,7 +94,7 @@ Context::Outcome Context::store_split(uint64_t pc, uint64_t address, unsigned si
   const ByteView bytes = std::as_bytes(std::span(&value, 1)).first(size);
   memory.write(first.address, bytes.first(first_size));
   memory.write(second.address, bytes.subspan(first_size));
-  return Outcome::kLeave;
+  return Outcome::kChanged;
 }
 
 Context::Outcome Context::zero_block(uint64_t pc, uint64_t address) {
@@ -111,7 +111,7 @@ Context::Outcome Context::zero_block(uint64_t pc, uint64_t address) {
     return Outcome::kDone;
   }
   memory.write(block, kZeroes);
-  return Outcome::kLeave;  // translations or code may have changed under the current page
+  return Outcome::kChanged;
 }
 
 bool Context::locate(uint64_t pc, uint64_t address, unsigned size, Access access,

@@ -64,8 +64,9 @@ struct Context final : WriteObserver {
   uint64_t left = 0;
   bool stop = false;
 
+  static constexpr uint64_t kNoPage = 1;  // the address of no page
   struct CurrentPage {
-    uint64_t va = kInvalidTag;
+    uint64_t va = kNoPage;
     const Op* ops = nullptr;
     CodePage* code = nullptr;
   } current;
@@ -97,8 +98,9 @@ struct Context final : WriteObserver {
     bank = &mmu.bank();
   }
 
-  // Memory access off the fast path. kDevice: done, but leave, since a wire may have changed.
-  enum class Outcome : uint8_t { kDone, kLeave, kTrapped };
+  // Memory access off the fast path. kChanged: done, and what was derived from the bytes written
+  // (translations, code) was dropped; kLeave: done, but a wire may have changed.
+  enum class Outcome : uint8_t { kDone, kChanged, kLeave, kTrapped };
   // `pc` is that of the running instruction.
   Outcome load(uint64_t pc, uint64_t address, unsigned size, uint64_t& value);
   Outcome store(uint64_t pc, uint64_t address, unsigned size, uint64_t value);

@@ -14,6 +14,10 @@ constexpr uint64_t kSingleBox = ~uint64_t{0} << 32;
 template <typename T>
 constexpr uint64_t kTagMask = ~(kPageSize - 1) | (sizeof(T) - 1);
 
+constexpr uint64_t page_offset(uint64_t address) {
+  return address & (kPageSize - 1);
+}
+
 enum class File { kInteger, kFloat };
 
 template <typename T, File kFile>
@@ -51,8 +55,9 @@ const Op* load(Context& context, const Op* op, uint64_t* x) {
     return load_slowly<T, kFile>(context, op, x, kSize);
   }
   T value;
-  // SAFETY: a hit means that this page of RAM stands at address + addend.
-  std::memcpy(&value, reinterpret_cast<const void*>(address + entry.addend), sizeof(T));
+  // SAFETY: a hit means that the page of RAM that holds `address` starts at host_page.
+  std::memcpy(&value, reinterpret_cast<const void*>(entry.host_page + page_offset(address)),
+              sizeof(T));
   set_register<T, kFile>(context, op, x,
                          static_cast<uint64_t>(static_cast<std::make_unsigned_t<T>>(value)));
   return op + kSize;
@@ -63,7 +68,7 @@ const Op* load(Context& context, const Op* op, uint64_t* x) {
   const uint64_t next_pc = context.pc_of(op) + 2 * size;
   const Context::Outcome outcome = context.store(context.pc_of(op), address, bytes, value);
   if (outcome == Context::Outcome::kTrapped) return nullptr;
-  if (outcome == Context::Outcome::kLeave) return context.leave(next_pc);
+  if (outcome != Context::Outcome::kDone) return context.leave(next_pc);
   return op + size;
 }
 
@@ -79,8 +84,8 @@ const Op* store(Context& context, const Op* op, uint64_t* x) {
     return store_slowly(context, op, address, sizeof(T), value, kSize);
   }
   const T narrow = static_cast<T>(value);
-  // SAFETY: a hit means that this page of RAM stands at address + addend and is not guarded.
-  std::memcpy(reinterpret_cast<void*>(address + entry.addend), &narrow, sizeof(T));
+  // SAFETY: a hit means that the page of RAM that holds `address` starts at host_page, unguarded.
+  std::memcpy(reinterpret_cast<void*>(entry.host_page + page_offset(address)), &narrow, sizeof(T));
   return op + kSize;
 }
 
@@ -89,7 +94,7 @@ template <unsigned kSize>
   const uint64_t next_pc = context.pc_of(op) + 2 * kSize;
   const Context::Outcome outcome = context.zero_block(context.pc_of(op), address);
   if (outcome == Context::Outcome::kTrapped) return nullptr;
-  if (outcome == Context::Outcome::kLeave) return context.leave(next_pc);
+  if (outcome != Context::Outcome::kDone) return context.leave(next_pc);
   return op + kSize;
 }
 
@@ -102,8 +107,8 @@ const Op* zero_block(Context& context, const Op* op, uint64_t* x) {
     return zero_block_slowly<kSize>(context, op, address);
   }
   const uint64_t block = address & ~(kCacheBlockSize - 1);
-  // SAFETY: a hit means that this page of RAM stands at address + addend and is not guarded.
-  std::memset(reinterpret_cast<void*>(block + entry.addend), 0, kCacheBlockSize);
+  // SAFETY: a hit means that the page of RAM that holds `block` starts at host_page, unguarded.
+  std::memset(reinterpret_cast<void*>(entry.host_page + page_offset(block)), 0, kCacheBlockSize);
   return op + kSize;
 }
 

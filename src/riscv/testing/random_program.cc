@@ -17,12 +17,12 @@ using Random = std::mt19937_64;
 constexpr uint64_t kHandlerPage = 1;
 constexpr uint64_t kStatePage = 2;
 constexpr uint64_t kMenuPage = 3;
-constexpr uint64_t kRootPages = 8;     // two roots,
-constexpr uint64_t kMiddlePages = 10;  // a table for each,
-constexpr uint64_t kLeafPages = 12;    // and two tables of leaves that both use
-constexpr uint64_t kTablePages = 4;    // middle and leaf
-constexpr uint64_t kCodePages = 16;
-constexpr uint64_t kDataPages = 24;
+constexpr uint64_t kRootPages = 8;                     // two roots,
+constexpr uint64_t kMiddlePages = 10;                  // a table for each,
+constexpr uint64_t kLeafPages = kRandomProgramTables;  // and two tables of leaves that both use
+constexpr uint64_t kTablePages = 4;                    // middle and leaf
+constexpr uint64_t kCodePages = kRandomProgramCode;
+constexpr uint64_t kDataPages = kRandomProgramData;
 constexpr uint64_t kPagesOfEach = 8;  // of code, of data
 
 // Virtual addresses: the random code's GiB; RAM as it is; the devices.
@@ -224,8 +224,9 @@ class ProgramMaker {
       case 0:
         return immediate_form(Opcode::kCsrrw, 0, kPointers[11], static_cast<int32_t>(Csr::kSatp));
       case 1:
-        return immediate_form(any_of({Opcode::kCsrrs, Opcode::kCsrrc}), random_value_register(),
-                              random_value_register(), static_cast<int32_t>(Csr::kSstatus));
+        return immediate_form(any_of({Opcode::kCsrrs, Opcode::kCsrrs, Opcode::kCsrrc}),
+                              random_value_register(), random_value_register(),
+                              static_cast<int32_t>(Csr::kSstatus));
       case 2:
         return immediate_form(random_opcode({Format::kCsr, Format::kCsrImmediate}),
                               random_value_register(), random_value_register(),
@@ -270,7 +271,7 @@ class ProgramMaker {
     if (choice < 90) return random_csr();
     if (choice < 91) return random_system();
     if (choice < 95) return random_float();
-    if (choice < 97) return random_device_access();
+    if (choice < 98) return random_device_access();
     const uint8_t pointer = kPointers[below(6)];
     return immediate_form(Opcode::kAddi, pointer, pointer,
                           any_of({-8, 8, -64, 64, 2047, -2048, 1}));
@@ -348,7 +349,7 @@ class ProgramMaker {
       // The first leaf table is the users'; mostly a start has the privilege that it needs.
       const uint64_t leaf_table = (start / kMegapage & 1) ^ space;
       const bool supervisor = one_in(8) ? one_in(2) : leaf_table == 1;
-      const uint64_t status = (supervisor ? kStatusSpp : 0) | (one_in(2) ? kStatusSpie : 0) |
+      const uint64_t status = (supervisor ? kStatusSpp : 0) | (one_in(16) ? 0 : kStatusSpie) |
                               (one_in(2) ? kStatusSum : 0) | (one_in(6) ? kStatusMxr : 0) |
                               (one_in(8) ? 0 : kStatusFs);
       at = page(kMenuPage) + (menu * kMenuBytes + kStartOffset);

@@ -19,6 +19,10 @@ namespace lockstep::riscv::testing {
 enum class ProgramDevices : uint8_t { kNone, kBoard };
 
 inline constexpr uint64_t kRandomProgramSize = 32 * 4096;
+// Pages of the image: two of leaf tables, eight of code, eight of data.
+inline constexpr uint64_t kRandomProgramTables = 12;
+inline constexpr uint64_t kRandomProgramCode = 16;
+inline constexpr uint64_t kRandomProgramData = 24;
 
 // An image to be put at `load`, which is a multiple of 2 MiB within the first GiB of RAM at
 // 0x80000000, and to be entered at its start in S-mode without translation.

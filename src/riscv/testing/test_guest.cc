@@ -18,17 +18,6 @@ std::span<std::byte> aligned_part(Bytes& storage, uint64_t size) {
   return {static_cast<std::byte*>(std::align(kPageSize, size, start, room)), size};
 }
 
-std::string first_difference_of(TestGuest& left, TestGuest& right) {
-  StateLister left_fields;
-  StateLister right_fields;
-  left.hart.visit_state(left_fields);
-  right.hart.visit_state(right_fields);
-  if (auto field = first_difference(left_fields, right_fields)) return *field;
-  const auto [at, other] = std::ranges::mismatch(left.ram, right.ram);
-  if (at == left.ram.end()) return {};
-  return "RAM at offset " + std::to_string(at - left.ram.begin());
-}
-
 }  // namespace
 
 bool TestBus::read(GuestAddress address, unsigned, uint64_t& value) {
@@ -61,6 +50,17 @@ Bytes TestGuest::state() {
   hart.visit_state(writer);
   state.insert(state.end(), ram.begin(), ram.end());
   return state;
+}
+
+std::string first_difference_of(TestGuest& left, TestGuest& right) {
+  StateLister left_fields;
+  StateLister right_fields;
+  left.hart.visit_state(left_fields);
+  right.hart.visit_state(right_fields);
+  if (auto field = first_difference(left_fields, right_fields)) return *field;
+  const auto [at, other] = std::ranges::mismatch(left.ram, right.ram);
+  if (at == left.ram.end()) return {};
+  return "RAM at offset " + std::to_string(at - left.ram.begin());
 }
 
 std::unique_ptr<TestGuest> run_every_way(uint64_t steps,

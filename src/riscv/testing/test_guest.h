@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "base/bytes.h"
 #include "base/types.h"
@@ -67,6 +68,9 @@ class TestGuest {
   TestEnvironment environment;
   std::unique_ptr<Engine> engine;
 };
+
+// The first field or byte of RAM in which two guests differ, with both values; empty if none.
+std::string first_difference_of(TestGuest& left, TestGuest& right);
 
 // Runs the guest that `set_up` makes for `steps` steps in one run, step by step, in random pieces,
 // and step by step with a flush of all derived state before each; fails the test when they do not
