@@ -54,7 +54,8 @@ class TestMachine {
  public:
   static constexpr uint64_t kLoadOffset = 2 << 20;  // where the kernel goes in RAM
 
-  explicit TestMachine(Bytes kernel, riscv::IsaExtensions isa = riscv::kAllExtensions)
+  explicit TestMachine(Bytes kernel, riscv::IsaExtensions isa = riscv::kAllExtensions,
+                       const EngineChoice& engine = {})
       : ram_(posix::AnonymousMemory::create(kMinMemory).value()) {
     BoardDescription board;
     board.isa = isa;
@@ -65,7 +66,7 @@ class TestMachine {
     board.kernel_image_size = kernel.size();
     board.kernel = std::move(kernel);
     Result<std::unique_ptr<Machine>> made =
-        Machine::create(std::move(board), ram_.bytes(), outside);
+        Machine::create(std::move(board), ram_.bytes(), outside, engine);
     CHECK(made.has_value());
     machine = std::move(*made);
   }
