@@ -18,6 +18,7 @@ using lockstep::machine::testing::TestMachine;
 using riscv::Csr;
 using riscv::Opcode;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 constexpr GuestAddress kKernel = kRamBase + TestMachine::kLoadOffset;
 constexpr GuestAddress kData = kKernel + 0x8000;
@@ -41,6 +42,21 @@ void expect_refused(TestMachine& guest, log::Payload payload) {
   ASSERT_FALSE(applied.has_value());
   EXPECT_EQ(applied.error().code, ErrorCode::kDiverged);
   EXPECT_EQ(guest.machine->digest(), before) << "a refused entry leaves no trace";
+}
+
+TEST(MachineCreate, SaysWhatToDoWithoutMemoryForCode) {
+  posix::AnonymousMemory ram = posix::AnonymousMemory::create(kMinMemory).value();
+  testing::NotingOutside outside;
+  EngineChoice choice;
+  choice.translator.code_cache_bytes = size_t{4} << 30;  // it must lie below 2 GiB
+  const auto made = Machine::create(TestMachine::board_of(Bytes(4)), ram.bytes(), outside, choice);
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, ErrorCode::kSystem);
+  EXPECT_THAT(made.error().text(), HasSubstr("4294967296 bytes"));
+  EXPECT_THAT(made.error().advice, HasSubstr("make code_cache smaller"));
+  EXPECT_THAT(made.error().advice, HasSubstr("--engine interpreter"));
+  choice.kind = EngineKind::kInterpreter;
+  EXPECT_TRUE(Machine::create(TestMachine::board_of(Bytes(4)), ram.bytes(), outside, choice));
 }
 
 TEST(MachineApply, RefusesWhatCannotBe) {

@@ -54,9 +54,8 @@ class TestMachine {
  public:
   static constexpr uint64_t kLoadOffset = 2 << 20;  // where the kernel goes in RAM
 
-  explicit TestMachine(Bytes kernel, riscv::IsaExtensions isa = riscv::kAllExtensions,
-                       const EngineChoice& engine = {})
-      : ram_(posix::AnonymousMemory::create(kMinMemory).value()) {
+  // One disk, one NIC, the least RAM.
+  static BoardDescription board_of(Bytes kernel, riscv::IsaExtensions isa = riscv::kAllExtensions) {
     BoardDescription board;
     board.isa = isa;
     board.memory_bytes = kMinMemory;
@@ -65,8 +64,14 @@ class TestMachine {
     board.kernel_text_offset = kLoadOffset;
     board.kernel_image_size = kernel.size();
     board.kernel = std::move(kernel);
+    return board;
+  }
+
+  explicit TestMachine(Bytes kernel, riscv::IsaExtensions isa = riscv::kAllExtensions,
+                       const EngineChoice& engine = {})
+      : ram_(posix::AnonymousMemory::create(kMinMemory).value()) {
     Result<std::unique_ptr<Machine>> made =
-        Machine::create(std::move(board), ram_.bytes(), outside, engine);
+        Machine::create(board_of(std::move(kernel), isa), ram_.bytes(), outside, engine);
     CHECK(made.has_value());
     machine = std::move(*made);
   }
