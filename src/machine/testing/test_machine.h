@@ -50,21 +50,38 @@ class NotingOutside : public Outside {
   std::function<void()> on_output;
 };
 
+// A boot file in memory, which a test may change or take away.
+class MemoryBootSource : public BootFileSource {
+ public:
+  explicit MemoryBootSource(Bytes contents) : bytes(std::move(contents)) {}
+  Result<Bytes> read() override { return bytes; }
+  const std::string& name() const override { return name_; }
+
+  Result<Bytes> bytes;
+
+ private:
+  std::string name_ = "kernel in memory";
+};
+
 class TestMachine {
  public:
   static constexpr uint64_t kLoadOffset = 2 << 20;  // where the kernel goes in RAM
 
-  explicit TestMachine(Bytes kernel, riscv::IsaExtensions isa = riscv::kAllExtensions,
+  // What a restart reads again.
+  std::shared_ptr<MemoryBootSource> kernel;
+
+  explicit TestMachine(const Bytes& kernel_image, riscv::IsaExtensions isa = riscv::kAllExtensions,
                        const EngineChoice& engine = {})
-      : ram_(posix::AnonymousMemory::create(kMinMemory).value()) {
+      : kernel(std::make_shared<MemoryBootSource>(kernel_image)),
+        ram_(posix::AnonymousMemory::create(kMinMemory).value()) {
     BoardDescription board;
     board.isa = isa;
     board.memory_bytes = kMinMemory;
     board.disks.push_back({uint64_t{1} << 20, false, "test"});
     board.nics.push_back({});
     board.kernel_text_offset = kLoadOffset;
-    board.kernel_image_size = kernel.size();
-    board.kernel = std::move(kernel);
+    board.kernel_image_size = kernel_image.size();
+    board.kernel = BootFile(kernel_image, kernel);
     Result<std::unique_ptr<Machine>> made =
         Machine::create(std::move(board), ram_.bytes(), outside, engine);
     CHECK(made.has_value());
