@@ -81,8 +81,9 @@ Result<GuestRunner::Sighting> GuestRunner::wait_for(const std::string& text) {
   while (!sighting_ && machine_->step() < limit) {
     if (Status status = answer_requests(); !status) return std::unexpected(status.error());
     const auto reason = machine_->run_until(std::min(limit, machine_->step() + kSliceSteps));
-    if (reason == machine::StopReason::kPoweredOff) break;
-    if (reason != machine::StopReason::kWaiting || !answers_.empty()) continue;
+    if (!reason) return std::unexpected(reason.error());
+    if (*reason == machine::StopReason::kPoweredOff) break;
+    if (*reason != machine::StopReason::kWaiting || !answers_.empty()) continue;
     if (Status status = pass_idle_time(); !status) return std::unexpected(status.error());
   }
   if (sighting_) return *sighting_;

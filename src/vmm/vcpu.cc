@@ -80,11 +80,12 @@ void Vcpu::run_live() {
   for (uint32_t count : std::exchange(entropy_outstanding_, {})) answer_entropy(count);
 
   std::vector<log::Payload> inputs;
-  while (true) {
+  while (!failed_) {
     const Orders orders = inbox_.take(inputs);
     if (orders.end) return;
     logging_ = orders.logging && writer_.has_value();
     apply_inputs(inputs);
+    if (failed_) break;
     if (machine_->power() != machine::PowerState::kOn) {
       flush();
       notice(replication::PoweredOff{machine_->step()});
@@ -105,6 +106,7 @@ void Vcpu::run_live() {
     run_quantum();
     throttle(orders.throttle_permille, run_ns_ - before);
   }
+  await_end();
 }
 
 void Vcpu::apply_inputs(std::vector<log::Payload>& inputs) {
@@ -134,7 +136,8 @@ void Vcpu::hand_over() {
 
 void Vcpu::run_quantum() {
   const HostTime start = posix::monotonic_now();
-  machine_->run_until(machine_->step() + kQuantumSteps);
+  const Result<machine::StopReason> ran = machine_->run_until(machine_->step() + kQuantumSteps);
+  if (!ran) return fail_locally(ran.error().text());
   const HostTime end = posix::monotonic_now();
   timekeeper_.ran(machine_->step().value - steps_, end - start);
   update_figures(start, end);
@@ -294,7 +297,9 @@ void Vcpu::send_notices() {
   notices_.clear();
 }
 
+// Nothing that the machine does from now on may count.
 void Vcpu::fail_locally(std::string reason) {
+  failed_ = true;
   notice(replication::LocalFailure{std::move(reason)});
   send_notices();
 }

@@ -131,6 +131,7 @@ class Vcpu final : public machine::Outside {
   std::atomic<uint64_t> run_ns_{0};
 
   bool live_ = false;
+  bool failed_ = false;
   bool logging_ = true;
   bool off_reported_ = false;
   uint64_t reported_inputs_ = 0;
