@@ -23,7 +23,8 @@ constexpr std::string_view kEnd = "<bench-end>\r\n";
 
 }  // namespace
 
-Result<std::unique_ptr<GuestRunner>> GuestRunner::boot(const std::string& configuration) {
+Result<std::unique_ptr<GuestRunner>> GuestRunner::boot(const std::string& configuration,
+                                                       const machine::EngineChoice& engine) {
   const config::Loaded config = config::load_config(configuration);
   if (!config) return std::unexpected(config.error().error());
   std::unique_ptr<GuestRunner> runner(new GuestRunner);
@@ -37,7 +38,8 @@ Result<std::unique_ptr<GuestRunner>> GuestRunner::boot(const std::string& config
   auto ram = posix::AnonymousMemory::create(board->memory_bytes);
   if (!ram) return std::unexpected(ram.error());
   runner->ram_ = std::move(*ram);
-  auto machine = machine::Machine::create(std::move(*board), runner->ram_->bytes(), *runner);
+  auto machine =
+      machine::Machine::create(std::move(*board), runner->ram_->bytes(), *runner, engine);
   if (!machine) return std::unexpected(machine.error());
   runner->machine_ = std::move(*machine);
 
@@ -79,8 +81,9 @@ Result<GuestRunner::Sighting> GuestRunner::wait_for(const std::string& text) {
   while (!sighting_ && machine_->step() < limit) {
     if (Status status = answer_requests(); !status) return std::unexpected(status.error());
     const auto reason = machine_->run_until(std::min(limit, machine_->step() + kSliceSteps));
-    if (reason == machine::StopReason::kPoweredOff) break;
-    if (reason != machine::StopReason::kWaiting || !answers_.empty()) continue;
+    if (!reason) return std::unexpected(reason.error());
+    if (*reason == machine::StopReason::kPoweredOff) break;
+    if (*reason != machine::StopReason::kWaiting || !answers_.empty()) continue;
     if (Status status = pass_idle_time(); !status) return std::unexpected(status.error());
   }
   if (sighting_) return *sighting_;

@@ -39,7 +39,8 @@ class GuestRunner final : private machine::Outside {
  public:
   // `configuration`: the VM.toml that `lockstep image build` made of a small guest. Boots until the
   // guest says that it is ready. kUnavailable when it never does.
-  static Result<std::unique_ptr<GuestRunner>> boot(const std::string& configuration);
+  static Result<std::unique_ptr<GuestRunner>> boot(const std::string& configuration,
+                                                   const machine::EngineChoice& engine = {});
 
   const CommandRun& boot_run() const { return boot_; }
   // Runs one line of shell. kUnavailable when it does not end within kMaxCommandSteps.

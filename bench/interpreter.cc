@@ -1,4 +1,4 @@
-// bench-interpreter: how fast the engine runs, on the cases of kbench.
+// bench-interpreter: how fast an engine runs, on the cases of kbench.
 //
 // Always: the inner loops alone, on a bare hart (loops.h). With --guest: the real kbench in a
 // booted guest. Baselines: the bar of 100 million steps a second, and, for seconds, what
@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "config/engines.h"
 #include "guest_runner.h"
 #include "io/posix/host_clock.h"
 #include "io/posix/subprocess.h"
@@ -15,6 +16,7 @@
 #include "loop_runner.h"
 #include "loops.h"
 #include "report.h"
+#include "vmm/engine_choice.h"
 
 namespace lockstep::bench {
 namespace {
@@ -32,8 +34,12 @@ struct Options {
   unsigned repeat = 3;
   unsigned scale = 1;
   bool skip_loops = false;
-  bool translate = false;
+  std::string engine{to_string(config::Engine::kJit)};
 };
+
+machine::EngineChoice engine_choice(const Options& options) {
+  return vmm::engine_choice(*config::parse_engine(options.engine));
+}
 
 bool wanted(const Options& options, const std::string& name) {
   return std::ranges::find(options.cases, name) != options.cases.end();
@@ -48,14 +54,17 @@ double seconds_since(HostTime start) {
 }
 
 Status measure_loops(const Options& options, Report& report) {
+  const machine::EngineChoice choice = engine_choice(options);
+  const riscv::EngineFactory make_engine = choice.kind == machine::EngineKind::kInterpreter
+                                               ? riscv::make_interpreter
+                                               : jit::translator_factory(choice.translator);
   for (const Loop& loop : make_loops(options.scale)) {
     if (!wanted(options, loop.name)) continue;
     std::vector<double> seconds;
     std::vector<double> native_seconds;
     uint64_t steps = 0;
     for (unsigned i = 0; i < options.repeat; ++i) {
-      const auto run =
-          run_loop(loop, options.translate ? jit::translator_factory() : riscv::make_interpreter);
+      const auto run = run_loop(loop, make_engine);
       if (!run) return std::unexpected(run.error());
       steps = run->steps;
       seconds.push_back(run->seconds);
@@ -150,7 +159,7 @@ Status measure_in_guest(const Options& options, const std::string& name, GuestRu
 }
 
 Status measure_guest(const Options& options, Report& report) {
-  auto guest = GuestRunner::boot(options.guest + "/VM.toml");
+  auto guest = GuestRunner::boot(options.guest + "/VM.toml", engine_choice(options));
   if (!guest) return std::unexpected(guest.error());
   const CommandRun& boot = (*guest)->boot_run();
   report.add({.name = "guest/boot/speed",
@@ -181,7 +190,7 @@ Status measure(const Options& options) {
 
 int main(int argc, char** argv) {
   lockstep::bench::Options options;
-  CLI::App app("The speed of the engine on the cases of kbench.", "bench-interpreter");
+  CLI::App app("The speed of an engine on the cases of kbench.", "bench-interpreter");
   app.add_option("--json", options.json, "also write the rows to FILE")->type_name("FILE");
   app.add_option("--guest", options.guest,
                  "a directory of `lockstep image build --with-program kbench`")
@@ -196,7 +205,9 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1000));
   app.add_option("--scale", options.scale, "multiplies the work of the loops")
       ->check(CLI::Range(1, 1000));
-  app.add_flag("--translate", options.translate, "the loops on the translator");
+  app.add_option("--engine", options.engine, "what is measured")
+      ->capture_default_str()
+      ->check(CLI::IsMember(lockstep::config::engine_names()));
   app.add_flag("--skip-loops", options.skip_loops, "only what --guest asks for");
   CLI11_PARSE(app, argc, argv);
   if (const auto status = lockstep::bench::measure(options); !status) {

@@ -10,6 +10,10 @@ std::optional<Engine> parse_engine(std::string_view text) {
   return static_cast<Engine>(found - kEngineNames.begin());
 }
 
+std::vector<std::string> engine_names() {
+  return {kEngineNames.begin(), kEngineNames.end()};
+}
+
 void apply_flags(const EngineFlags& flags, VmConfig& config) {
   if (flags.both) {
     config.engine = *flags.both;

@@ -7,7 +7,9 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/layout.h"
 #include "config/vm_config.h"
@@ -15,6 +17,8 @@
 namespace lockstep::config {
 
 std::optional<Engine> parse_engine(std::string_view text);
+// kEngineNames as command lines want them.
+std::vector<std::string> engine_names();
 
 // What a command asks for.
 struct EngineFlags {

@@ -211,8 +211,7 @@ void BlockCompiler::emit_cold_access(ColdAccess& access) {
   a_->bind(access.label);
   const bool stores =
       access.data == ColdAccess::Data::kFromInteger || access.data == ColdAccess::Data::kFromFloat;
-  a_->alu(Alu::kXor, Reg::kRax,
-          x64::at(kBank, Reg::kRcx, 0, static_cast<int32_t>(tag_offset(stores))));
+  a_->alu(Alu::kXor, Reg::kRax, data_entry(stores, offsetof(riscv::DataEntry, tag)));
   if (access.data == ColdAccess::Data::kFromInteger) read_into(Reg::kRdx, access.reg);
   if (access.data == ColdAccess::Data::kFromFloat) a_->mov(Reg::kRdx, f_place(access.reg));
   a_->mov_imm(Reg::kRcx, access.site);

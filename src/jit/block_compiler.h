@@ -167,9 +167,6 @@ class BlockCompiler {
   void single_bit(void (x64::Assembler::*operation)(Reg, Reg), bool immediate_operand);
   void conditional_zero(Cond zero_when);
 
-  static size_t tag_offset(bool for_store) {
-    return for_store ? offsetof(riscv::DataEntry, write_tag) : offsetof(riscv::DataEntry, read_tag);
-  }
   void address_into_rax(unsigned base, int32_t displacement);
   // rax: guest address -> host address. Any alignment: what lies in one page is one access of the
   // host's.

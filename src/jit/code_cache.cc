@@ -112,7 +112,6 @@ size_t CodeCache::drop_if(CodeTable& table, Drop drop) {
   if (dropped_.empty()) return 0;
   unlink(table, places);
   refresh_granules(table);
-  serialize_processor();
   return dropped_.size();
 }
 
@@ -152,16 +151,19 @@ void CodeCache::drop_range(uint64_t page, uint64_t offset, uint64_t size) {
     return block.first < offset + size && offset < block.end;
   });
   refresh_granules(table);
+  serialize_processor();
 }
 
 void CodeCache::drop_superblock(uint64_t page, uint64_t entry) {
   CodeTable& table = *tables_[page];
   drop_if(table, [entry](const Superblock& block) { return block.entry == entry; });
+  serialize_processor();
 }
 
 void CodeCache::drop_page(uint64_t page) {
   CodeTable& table = *tables_[page];
   statistics_.invalidated += drop_if(table, [](const Superblock&) { return true; });
+  serialize_processor();
   drop_straddlers(table);
   table.granules = 0;
   table.writes = 0;
@@ -180,6 +182,7 @@ void CodeCache::reuse_region(size_t region) {
         *table, [start, size](const Superblock& block) { return block.code - start < size; });
   }
   residents_[region].clear();
+  serialize_processor();
 }
 
 void CodeCache::drop_all() {

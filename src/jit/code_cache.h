@@ -75,7 +75,7 @@ struct CodeCacheStatistics {
 
 class CodeCache {
  public:
-  static constexpr size_t kRegions = 8;
+  static constexpr size_t kRegions = 16;
   // Room that must be free in each area before a superblock is begun.
   static constexpr size_t kMaxSuperblockBytes = 16 << 10;
   // Tables at most: 8 KiB each. When they are used up, all are given up.

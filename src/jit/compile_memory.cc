@@ -21,7 +21,7 @@ void BlockCompiler::address_into_rax(unsigned base, int32_t displacement) {
 void BlockCompiler::probe(unsigned size, bool for_store, Alignment alignment, x64::Label& miss) {
   find_data_entry(*a_);
   // The offset in the page, if this is it; emit_cold_access() undoes it otherwise.
-  a_->alu(Alu::kXor, Reg::kRax, data_entry(tag_offset(for_store)));
+  a_->alu(Alu::kXor, Reg::kRax, data_entry(for_store, offsetof(riscv::DataEntry, tag)));
   if (alignment == Alignment::kNatural) {
     a_->test_sign_extended(
         Reg::kRax, -static_cast<int32_t>(riscv::kPageSize) | static_cast<int32_t>(size - 1));
@@ -30,7 +30,7 @@ void BlockCompiler::probe(unsigned size, bool for_store, Alignment alignment, x6
     a_->alu_imm(Alu::kCmp, Reg::kRax, static_cast<int32_t>(riscv::kPageSize - size));
     a_->jcc(Cond::kAbove, miss);
   }
-  a_->alu(Alu::kAdd, Reg::kRax, data_entry(offsetof(riscv::DataEntry, host_page)));
+  a_->alu(Alu::kAdd, Reg::kRax, data_entry(for_store, offsetof(riscv::DataEntry, host_page)));
 }
 
 void BlockCompiler::load(LoadKind kind) {

@@ -6,7 +6,6 @@ namespace lockstep::jit {
 
 using riscv::Instruction;
 using riscv::Opcode;
-using x64::at;
 
 void BlockCompiler::write_page_relative(int64_t offset) {
   const Reg to = target();

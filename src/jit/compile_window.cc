@@ -138,11 +138,11 @@ std::optional<BlockCompiler::Window> BlockCompiler::find_window() const {
 void BlockCompiler::open_window(const Window& window, ColdExit& miss) {
   address_into_rax(window.base, window.low);
   find_data_entry(*a_);
-  a_->alu(Alu::kXor, Reg::kRax, data_entry(tag_offset(window.for_store)));
+  a_->alu(Alu::kXor, Reg::kRax, data_entry(window.for_store, offsetof(riscv::DataEntry, tag)));
   // Beyond the last place where it fits: another page, or too near to this one's end.
   a_->alu_imm(Alu::kCmp, Reg::kRax, static_cast<int32_t>(kPageSize) - (window.high - window.low));
   a_->jcc(Cond::kAbove, miss.label);
-  a_->mov(Reg::kRdx, data_entry(offsetof(riscv::DataEntry, host_page)));
+  a_->mov(Reg::kRdx, data_entry(window.for_store, offsetof(riscv::DataEntry, host_page)));
   a_->alu(Alu::kAdd, Reg::kRdx, Reg::kRax);
 }
 

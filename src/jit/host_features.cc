@@ -29,7 +29,7 @@ HostFeatures HostFeatures::probe() {
   return features;
 }
 
-void serialize_processor() {
+Serialization host_serialization() {
   constexpr unsigned kSerializeBit = 1u << 14;  // CPUID leaf 7, EDX
   static const bool has_serialize = [] {
     unsigned a = 0;
@@ -38,12 +38,15 @@ void serialize_processor() {
     unsigned d = 0;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kSerializeBit) != 0;
   }();
-  if (has_serialize) {
+  return has_serialize ? Serialization::kInstruction : Serialization::kInterruptReturn;
+}
+
+void serialize_processor(Serialization by) {
+  if (by == Serialization::kInstruction) {
     asm volatile(".byte 0x0f, 0x01, 0xe8" ::: "memory");
     return;
   }
-  // IRET to the next instruction: serialises, too, and does not leave a virtual machine as CPUID
-  // does.
+  // The frame that IRET takes lies below the red zone.
   asm volatile(
       "movq %%rsp, %%rcx\n\t"
       "subq $128, %%rsp\n\t"

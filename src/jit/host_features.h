@@ -4,6 +4,8 @@
 // Owner: none (values).
 #pragma once
 
+#include <cstdint>
+
 namespace lockstep::jit {
 
 struct HostFeatures {
@@ -18,9 +20,17 @@ struct HostFeatures {
   static HostFeatures probe();
 };
 
+// How a processor is made to forget what it fetched before.
+enum class Serialization : uint8_t {
+  kInstruction,      // SERIALIZE
+  kInterruptReturn,  // IRET to the next instruction; does not leave a virtual machine as CPUID does
+};
+// What this host has: SERIALIZE, where CPUID says so.
+Serialization host_serialization();
+
 // After code was written at one address that is going to run at another: nothing that the processor
 // fetched before is executed. Source: Intel 64 SDM, volume 3, "Handling Self- and Cross-Modifying
 // Code".
-void serialize_processor();
+void serialize_processor(Serialization by = host_serialization());
 
 }  // namespace lockstep::jit

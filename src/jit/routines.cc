@@ -225,7 +225,7 @@ void find_fetch_entry(Assembler& a) {
 }
 
 void find_data_entry(Assembler& a) {
-  constexpr unsigned kEntryShift = 5;
+  constexpr unsigned kEntryShift = 4;
   static_assert(sizeof(riscv::DataEntry) == 1 << kEntryShift);
   a.mov_l(Reg::kRcx, Reg::kRax);
   a.shift_l_imm(Shift::kShr, Reg::kRcx, riscv::kPageShift - kEntryShift);

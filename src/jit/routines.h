@@ -73,9 +73,10 @@ constexpr x64::Mem fetch_entry(size_t offset) {
 
 // Emits: rcx = where in the bank the data entry for the address in rax lies; and that entry.
 void find_data_entry(x64::Assembler& assembler);
-constexpr x64::Mem data_entry(size_t offset) {
-  return x64::at(kBank, x64::Reg::kRcx, 0,
-                 static_cast<int32_t>(offsetof(riscv::TlbBank, data) + offset));
+constexpr x64::Mem data_entry(bool for_store, size_t offset) {
+  const size_t entries =
+      for_store ? offsetof(riscv::TlbBank, writes) : offsetof(riscv::TlbBank, reads);
+  return x64::at(kBank, x64::Reg::kRcx, 0, static_cast<int32_t>(entries + offset));
 }
 
 // Emits: page of rax to page_va, and on to the code for rax.

@@ -148,6 +148,7 @@ void Translator::enter(uint32_t code) {
   prepare_float();
   publish_bank();
   // SAFETY: the routine that emit_routines() made at this address has this signature.
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
   const auto run = reinterpret_cast<Enter>(static_cast<uintptr_t>(routines_.enter));
   run(code, hart_.x + 16, context_.bank, context_.left);
   absorb_flags();
@@ -181,7 +182,8 @@ uint32_t Translator::find_code() {
   const uint32_t code = table->words[offset / 2];
   if (code != cache_.not_translated()) return code;
   uint8_t& heat = table->heat[offset / 2];
-  if (heat < hot_threshold_ && ++heat < hot_threshold_) return 0;
+  if (heat < hot_threshold_) ++heat;
+  if (heat < hot_threshold_) return 0;
   return translate(page, offset);
 }
 

@@ -15,6 +15,7 @@ Status Machine::Impl::refuse(const log::Entry& entry, std::string reason) const 
 }
 
 Status Machine::Impl::apply(const log::Entry& entry) {
+  if (restart_error_) return std::unexpected(*restart_error_);
   if (entry.step != hart_.step) {
     return refuse(entry, fmt::format("the machine is at step {}", hart_.step.value));
   }
@@ -101,8 +102,7 @@ Status Machine::Impl::apply_control(const log::Entry& entry, log::ControlOperati
       power_ = PowerState::kOff;
       return {};
     case log::ControlOperation::kReset:
-      restart();
-      return {};
+      return restart();
     case log::ControlOperation::kFailover:
       return {};  // the replicas' business
   }

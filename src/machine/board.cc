@@ -1,5 +1,7 @@
 #include "machine/board.h"
 
+#include "base/bytes.h"
+
 namespace lockstep::machine {
 
 Hash128 BoardDescription::fingerprint() const {
@@ -15,11 +17,10 @@ Hash128 BoardDescription::fingerprint() const {
   }
   writer.varint(nics.size());
   for (const NicDescription& nic : nics) writer.bytes(nic.mac);
-  for (const Bytes* file : {&kernel, &initrd}) {
-    const Hash128 hash = hash128(*file);
+  for (const BootFile* file : {&kernel, &initrd}) {
     writer.varint(file->size());
-    writer.fixed(hash.low);
-    writer.fixed(hash.high);
+    writer.fixed(file->hash().low);
+    writer.fixed(file->hash().high);
   }
   writer.varint(kernel_text_offset);
   writer.varint(kernel_image_size);

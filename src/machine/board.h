@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "base/bytes.h"
 #include "base/hash.h"
 #include "base/types.h"
+#include "machine/boot_file.h"
 #include "riscv/isa.h"
 
 namespace lockstep::machine {
@@ -56,10 +56,10 @@ struct BoardDescription {
   riscv::IsaExtensions isa = riscv::kAllExtensions;
   std::vector<DiskDescription> disks;
   std::vector<NicDescription> nics;
-  Bytes kernel;  // a raw RISC-V Image, as machine/kernel_image.h gives it
+  BootFile kernel;  // a raw RISC-V Image, as machine/kernel_image.h gives it
   uint64_t kernel_text_offset = 0;
   uint64_t kernel_image_size = 0;  // with what the kernel zeroes behind its file
-  Bytes initrd;                    // may be empty
+  BootFile initrd;                 // may be empty
   std::string command_line;
   // Given to the kernel's random number generator: a non-deterministic input, fixed when the VM is
   // first started and the same for all its replicas.

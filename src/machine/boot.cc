@@ -17,6 +17,14 @@ uint64_t page_down(uint64_t value) {
   return value & ~(riscv::kPageSize - 1);
 }
 
+// One file's bytes at a time are in memory.
+Status load_file(const BootFile& file, GuestAddress address, riscv::PhysicalMemory& memory) {
+  const Result<Bytes> bytes = file.read();
+  if (!bytes) return std::unexpected(bytes.error());
+  CHECK(memory.write(address, *bytes));
+  return {};
+}
+
 }  // namespace
 
 Result<BootPlan> plan_boot(const BoardDescription& board, uint32_t virtio_slots) {
@@ -40,10 +48,10 @@ Result<BootPlan> plan_boot(const BoardDescription& board, uint32_t virtio_slots)
   return plan;
 }
 
-void load_boot(const BoardDescription& board, const BootPlan& plan, riscv::PhysicalMemory& memory,
-               riscv::Hart& hart) {
-  CHECK(memory.write(plan.kernel, board.kernel));
-  CHECK(memory.write(plan.initrd, board.initrd));
+Status load_boot(const BoardDescription& board, const BootPlan& plan, riscv::PhysicalMemory& memory,
+                 riscv::Hart& hart) {
+  if (Status kernel = load_file(board.kernel, plan.kernel, memory); !kernel) return kernel;
+  if (Status initrd = load_file(board.initrd, plan.initrd, memory); !initrd) return initrd;
   CHECK(memory.write(plan.device_tree_address, plan.device_tree));
   hart.isa = board.isa;
   hart.pc = plan.kernel.value;
@@ -51,6 +59,7 @@ void load_boot(const BoardDescription& board, const BootPlan& plan, riscv::Physi
   hart.scounteren = 7;
   hart.x[kA0] = 0;
   hart.x[kA1] = plan.device_tree_address.value;
+  return {};
 }
 
 }  // namespace lockstep::machine

@@ -19,8 +19,9 @@ struct BootPlan {
 // kInvalid when it does not fit: the advice says how much memory would do.
 Result<BootPlan> plan_boot(const BoardDescription& board, uint32_t virtio_slots);
 
-// Writes everything and points the hart at the kernel: a0 = hart number, a1 = device tree.
-void load_boot(const BoardDescription& board, const BootPlan& plan, riscv::PhysicalMemory& memory,
-               riscv::Hart& hart);
+// Writes everything and points the hart at the kernel: a0 = hart number, a1 = device tree. An error
+// of BootFile::read() leaves the boot half done.
+Status load_boot(const BoardDescription& board, const BootPlan& plan, riscv::PhysicalMemory& memory,
+                 riscv::Hart& hart);
 
 }  // namespace lockstep::machine

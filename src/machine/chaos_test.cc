@@ -1,10 +1,13 @@
 // The chaos replica: random guests with random inputs, once as a primary runs them, once replayed
-// with random cuts and flushes. Equal digests at equal steps, always. For more seeds:
+// with random cuts and flushes, on another engine or on one that translates at another time. Equal
+// digests at equal steps, always. For more seeds:
 //   LOCKSTEP_SEEDS=100:500 machine_test --gtest_filter='MachineChaos*'
 #include <gtest/gtest.h>
 #include <random>
+#include <string>
 #include <vector>
 
+#include "jit/testing/chaos_options.h"
 #include "machine/testing/test_machine.h"
 #include "riscv/testing/random_program.h"
 #include "riscv/testing/seeds.h"
@@ -43,9 +46,9 @@ log::Payload random_input(Machine& machine, Random& random) {
   return log::ConsoleInput{port, Bytes(1 + random() % 5, static_cast<std::byte>(random()))};
 }
 
-Recording record(uint64_t seed) {
+Recording record(uint64_t seed, const EngineChoice& engine) {
   Random random(seed);
-  TestMachine guest(guest_program(seed));
+  TestMachine guest(guest_program(seed), riscv::kAllExtensions, engine);
   Machine& machine = *guest.machine;
   Recording recording;
   guest.outside.clock = [&](Step step) {
@@ -76,40 +79,78 @@ Recording record(uint64_t seed) {
   return recording;
 }
 
-TEST(MachineChaos, ReplaysWithRandomCutsAndFlushesToEqualDigests) {
+struct Totals {
   uint64_t traps = 0;
   uint64_t clock_reads = 0;
   uint64_t outputs = 0;
+};
+
+void replay(uint64_t seed, const Recording& recording, const EngineChoice& engine) {
+  Random random(~seed);
+  TestMachine guest(guest_program(seed), riscv::kAllExtensions, engine);
+  guest.outside.on_output = [&] {
+    if (random() % 2 == 0) guest.machine->interrupt();
+  };
+  // Flushed often, or hardly ever, so that there is something in the caches.
+  const uint64_t flush_one_in = seed % 2 == 0 ? 3 : 200;
+  for (const log::Entry& entry : recording.entries) {
+    while (guest.machine->step() < entry.step) {
+      ASSERT_FALSE(guest.machine->waiting()) << "seed " << seed;
+      if (random() % flush_one_in == 0) guest.machine->flush_derived_state();
+      if (random() % 16 == 0) guest.machine->digest();
+      guest.machine->run_until(std::min(entry.step, guest.machine->step() + 1 + random() % 40));
+    }
+    const Status applied = guest.machine->apply(entry);
+    ASSERT_TRUE(applied.has_value()) << applied.error().text() << ", seed " << seed;
+  }
+  EXPECT_EQ(guest.machine->step(), recording.end);
+  EXPECT_EQ(guest.outside.console, recording.console) << "seed " << seed;
+  EXPECT_TRUE(guest.outside.clock_reads.empty()) << "every read was in the log";
+}
+
+struct Engines {
+  EngineKind recorded;
+  EngineKind replayed;
+};
+
+EngineChoice engine_of(EngineKind kind, uint64_t seed) {
+  return {kind, jit::testing::chaos_options(seed)};
+}
+
+class MachineChaos : public ::testing::TestWithParam<Engines> {};
+
+TEST_P(MachineChaos, ReplaysWithRandomCutsAndFlushesToEqualDigests) {
+  Totals totals;
   const riscv::testing::SeedRange seeds = riscv::testing::seed_range(kSeeds);
   for (uint64_t seed = seeds.first; seed < seeds.first + seeds.count; ++seed) {
-    const Recording recording = record(seed);
-    Random random(~seed);
-    TestMachine guest(guest_program(seed));
-    guest.outside.on_output = [&] {
-      if (random() % 2 == 0) guest.machine->interrupt();
-    };
-    for (const log::Entry& entry : recording.entries) {
-      while (guest.machine->step() < entry.step) {
-        ASSERT_FALSE(guest.machine->waiting()) << "seed " << seed;
-        if (random() % 3 == 0) guest.machine->flush_derived_state();
-        if (random() % 16 == 0) guest.machine->digest();
-        guest.machine->run_until(std::min(entry.step, guest.machine->step() + 1 + random() % 40));
-      }
-      const Status applied = guest.machine->apply(entry);
-      ASSERT_TRUE(applied.has_value()) << applied.error().text() << ", seed " << seed;
-    }
-    EXPECT_EQ(guest.machine->step(), recording.end);
-    EXPECT_EQ(guest.outside.console, recording.console) << "seed " << seed;
-    EXPECT_TRUE(guest.outside.clock_reads.empty()) << "every read was in the log";
-    traps += recording.traps;
-    clock_reads += recording.clock_reads;
-    outputs += recording.console.size();
+    const Recording recording = record(seed, engine_of(GetParam().recorded, seed));
+    replay(seed, recording, engine_of(GetParam().replayed, ~seed));
+    if (HasFatalFailure()) return;
+    totals.traps += recording.traps;
+    totals.clock_reads += recording.clock_reads;
+    totals.outputs += recording.console.size();
   }
   // That the guests do what they are for.
-  EXPECT_GT(traps, seeds.count * kInputs);
-  EXPECT_GT(clock_reads, seeds.count);
-  EXPECT_GT(outputs, seeds.count);
+  EXPECT_GT(totals.traps, seeds.count * kInputs);
+  EXPECT_GT(totals.clock_reads, seeds.count);
+  EXPECT_GT(totals.outputs, seeds.count);
 }
+
+std::string name_of(const ::testing::TestParamInfo<Engines>& engines) {
+  const auto name = [](EngineKind kind) {
+    return kind == EngineKind::kInterpreter ? std::string("Interpreter")
+                                            : std::string("Translator");
+  };
+  return name(engines.param.recorded) + "To" + name(engines.param.replayed);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Engines, MachineChaos,
+    ::testing::Values(Engines{EngineKind::kInterpreter, EngineKind::kInterpreter},
+                      Engines{EngineKind::kInterpreter, EngineKind::kTranslator},
+                      Engines{EngineKind::kTranslator, EngineKind::kInterpreter},
+                      Engines{EngineKind::kTranslator, EngineKind::kTranslator}),
+    name_of);
 
 }  // namespace
 }  // namespace lockstep::machine

@@ -3,13 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <filesystem>
 #include <fmt/format.h>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <string_view>
-#include <system_error>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -256,28 +253,8 @@ Result<KernelImage> parse(Bytes file, const std::string& name, int wrappings_lef
 
 }  // namespace
 
-Result<KernelImage> parse_kernel_image(ByteView file, const std::string& name) {
-  return parse(Bytes(file.begin(), file.end()), name, kMaxWrappings);
-}
-
-Result<KernelImage> load_kernel_image(const std::string& path) {
-  constexpr const char* kPathAdvice = "check `kernel` in the configuration";
-  std::error_code error;
-  const uint64_t size = std::filesystem::file_size(path, error);
-  if (error) {
-    return fail(
-        error == std::errc::no_such_file_or_directory ? ErrorCode::kNotFound : ErrorCode::kSystem,
-        "cannot open the kernel", path, error.message() + "; " + kPathAdvice);
-  }
-  if (size > kMaxKernelImageSize) return fail_too_large(path);
-  Bytes file(size);
-  std::ifstream stream(path, std::ios::binary);
-  // SAFETY: char may alias any object; the buffer has `size` bytes.
-  if (!stream.read(reinterpret_cast<char*>(file.data()), static_cast<std::streamsize>(size))) {
-    return fail(ErrorCode::kSystem, "cannot read the kernel", path,
-                std::generic_category().message(errno) + "; check its permissions");
-  }
-  return parse(std::move(file), path, kMaxWrappings);
+Result<KernelImage> parse_kernel_image(Bytes file, const std::string& name) {
+  return parse(std::move(file), name, kMaxWrappings);
 }
 
 }  // namespace lockstep::machine

@@ -32,11 +32,8 @@ struct KernelImage {
   uint64_t image_size = 0;   // bytes of RAM that the kernel takes from there on, with its bss
 };
 
-// Errors: kNotFound and kSystem (the file cannot be read), kInvalid (it is something else),
-// kCorrupt (truncated or damaged), kIncompatible (a kernel, but not one for this machine).
-Result<KernelImage> load_kernel_image(const std::string& path);
-
-// The same for a file's content; `name` stands for it in errors.
-Result<KernelImage> parse_kernel_image(ByteView file, const std::string& name);
+// From a file's content; `name` stands for it in errors: kInvalid (it is something else), kCorrupt
+// (truncated or damaged), kIncompatible (a kernel, but not one for this machine).
+Result<KernelImage> parse_kernel_image(Bytes file, const std::string& name);
 
 }  // namespace lockstep::machine

@@ -1,9 +1,6 @@
 #include "machine/kernel_image.h"
 
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <string>
@@ -205,21 +202,6 @@ TEST(KernelImage, CompressionBombIsRefused) {
   expect_error(parse(gzip(gzip(gzip(make_image())))), ErrorCode::kInvalid, "more than twice");
   Bytes zeros(kMaxKernelImageSize + (size_t{2} << 20));
   expect_error(parse(zstd(zeros)), ErrorCode::kInvalid, "unpacks to more than 256 MiB");
-}
-
-TEST(KernelImage, LoadsFromAFileAndNamesAMissingOne) {
-  std::string pattern = std::filesystem::temp_directory_path() / "lockstep-kernel-XXXXXX";
-  const std::filesystem::path directory = ::mkdtemp(pattern.data());
-  const std::string path = directory / "Image.gz";
-  const Bytes file = gzip(make_image());
-  std::ofstream(path, std::ios::binary) << as_text(file);
-  expect_whole(load_kernel_image(path));
-  std::filesystem::remove_all(directory);
-
-  const auto missing = load_kernel_image(path);
-  ASSERT_FALSE(missing);
-  EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
-  EXPECT_EQ(missing.error().object, path);
 }
 
 }  // namespace

@@ -96,12 +96,11 @@ Status Machine::Impl::power_on() {
   Result<BootPlan> plan = plan_boot(board_, static_cast<uint32_t>(slots_.size()));
   if (!plan) return std::unexpected(plan.error());
   boot_plan_ = std::move(*plan);
-  load_boot(board_, boot_plan_, memory_, hart_);
-  return {};
+  return load_boot(board_, boot_plan_, memory_, hart_);
 }
 
 // The power-on state again; steps, guest time and the numbers of outputs and inputs go on.
-void Machine::Impl::restart() {
+Status Machine::Impl::restart() {
   restart_wanted_ = false;
   for (const Window& window : windows_) window.device->reset();
   riscv::Hart fresh;
@@ -114,16 +113,22 @@ void Machine::Impl::restart() {
     memory_.set_flag(page, riscv::PhysicalMemory::kDirty);
   }
   engine_->flush();
-  load_boot(board_, boot_plan_, memory_, hart_);
+  Status loaded = load_boot(board_, boot_plan_, memory_, hart_);
+  if (!loaded) {
+    loaded.error().what = "the guest cannot restart: " + loaded.error().what;
+    restart_error_ = loaded.error();
+  }
+  return loaded;
 }
 
-StopReason Machine::Impl::run_until(Step target) {
+Result<StopReason> Machine::Impl::run_until(Step target) {
+  if (restart_error_) return std::unexpected(*restart_error_);
   interrupted_ = false;
   while (power_ == PowerState::kOn) {
     if (hart_.step >= target) return StopReason::kReached;
     engine_->run_until(target);
     if (restart_wanted_) {
-      restart();
+      if (Status restarted = restart(); !restarted) return std::unexpected(restarted.error());
       continue;
     }
     if (power_ != PowerState::kOn) break;
@@ -225,7 +230,7 @@ Result<std::unique_ptr<Machine>> Machine::create(BoardDescription board, std::sp
   return std::unique_ptr<Machine>(new Machine(std::move(impl)));
 }
 
-StopReason Machine::run_until(Step target) {
+Result<StopReason> Machine::run_until(Step target) {
   return impl_->run_until(target);
 }
 Status Machine::apply(const log::Entry& entry) {

@@ -9,6 +9,10 @@
 //      disk, each from 0; inputs from the gateway (frames and console input) are counted. Replicas
 //      at the same step have the same numbers.
 //   3. digest() is a function of the state that a guest can observe: no cache, no host time.
+//   4. A restart of the guest reads kernel and initrd again. Without the bytes of the first time
+//   the
+//      machine cannot go on: run_until() and apply() then give that error, now and ever after, and
+//      its state is of no meaning.
 //
 // Owner: the vCPU thread.
 #pragma once
@@ -58,19 +62,22 @@ enum class PowerState : uint8_t { kOn, kOff, kFailed };
 class Machine {
  public:
   // `ram` is zeroed, page-aligned and of board.memory_bytes; it and `outside` outlive this. Starts
-  // in the power-on state. kInvalid when kernel, initrd and device tree do not fit the memory.
+  // in the power-on state. kInvalid when kernel, initrd and device tree do not fit the memory;
+  // errors of BootFile::read().
   static Result<std::unique_ptr<Machine>> create(BoardDescription board, std::span<std::byte> ram,
                                                  Outside& outside, const EngineChoice& engine = {});
   ~Machine();
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
-  StopReason run_until(Step target);
+  // An error when a restart failed.
+  Result<StopReason> run_until(Step target);
   // From inside a call of Outside: run_until() returns after this instruction. Where runs are cut
   // changes nothing that the guest can see.
   void interrupt();
   // An entry at step(). kDiverged when the machine cannot take it: another step, a device or
-  // request that does not exist, time that goes backwards, or a digest that differs.
+  // request that does not exist, time that goes backwards, or a digest that differs. Another error
+  // when a restart failed.
   Status apply(const log::Entry& entry);
 
   Step step() const;

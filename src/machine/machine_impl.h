@@ -32,7 +32,7 @@ class Machine::Impl final : public riscv::Bus,
 
   Status make_engine(const EngineChoice& choice);
   Status power_on();
-  StopReason run_until(Step target);
+  Result<StopReason> run_until(Step target);
   Status apply(const log::Entry& entry);
   Hash128 digest();
   void visit_state(StateVisitor& visitor);
@@ -75,7 +75,7 @@ class Machine::Impl final : public riscv::Bus,
 
   devices::virtio::MmioTransport& add_virtio(devices::virtio::Model& model);
   const Window* find_window(GuestAddress address, unsigned size) const;
-  void restart();
+  Status restart();
   Status refuse(const log::Entry& entry, std::string reason) const;
   Status apply_time(const log::Entry& entry, GuestTicks ticks, uint64_t rate_q32);
   Status apply_frame(const log::Entry& entry, const log::FrameIn& frame);
@@ -112,7 +112,8 @@ class Machine::Impl final : public riscv::Bus,
   // State that is not a device's.
   PowerState power_ = PowerState::kOn;
   bool restart_wanted_ = false;
-  bool interrupted_ = false;  // not state: where a run is cut changes nothing
+  std::optional<Error> restart_error_;  // not state: with one, there is none
+  bool interrupted_ = false;            // not state: where a run is cut changes nothing
   std::array<uint64_t, kConsolePorts> console_bytes_{};
   std::vector<uint64_t> frames_sent_;
   uint64_t inputs_applied_ = 0;

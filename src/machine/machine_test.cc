@@ -18,6 +18,7 @@ using lockstep::machine::testing::TestMachine;
 using riscv::Csr;
 using riscv::Opcode;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 constexpr GuestAddress kKernel = kRamBase + TestMachine::kLoadOffset;
 constexpr GuestAddress kData = kKernel + 0x8000;
@@ -41,6 +42,21 @@ void expect_refused(TestMachine& guest, log::Payload payload) {
   ASSERT_FALSE(applied.has_value());
   EXPECT_EQ(applied.error().code, ErrorCode::kDiverged);
   EXPECT_EQ(guest.machine->digest(), before) << "a refused entry leaves no trace";
+}
+
+TEST(MachineCreate, SaysWhatToDoWithoutMemoryForCode) {
+  posix::AnonymousMemory ram = posix::AnonymousMemory::create(kMinMemory).value();
+  testing::NotingOutside outside;
+  EngineChoice choice;
+  choice.translator.code_cache_bytes = size_t{4} << 30;  // it must lie below 2 GiB
+  const auto made = Machine::create(TestMachine::board_of(Bytes(4)), ram.bytes(), outside, choice);
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, ErrorCode::kSystem);
+  EXPECT_THAT(made.error().text(), HasSubstr("4294967296 bytes"));
+  EXPECT_THAT(made.error().advice, HasSubstr("make code_cache smaller"));
+  EXPECT_THAT(made.error().advice, HasSubstr("--engine interpreter"));
+  choice.kind = EngineKind::kInterpreter;
+  EXPECT_TRUE(Machine::create(TestMachine::board_of(Bytes(4)), ram.bytes(), outside, choice));
 }
 
 TEST(MachineApply, RefusesWhatCannotBe) {
@@ -118,7 +134,7 @@ TEST(MachineDigest, SeesEachWriteAfterADigestBefore) {
   for (uint64_t step = 50; step < 80; step += 3) {
     guest.machine->run_until(Step(step));
     digests.push_back(guest.machine->digest());
-    TestMachine fresh(Bytes(guest.machine->board().kernel));
+    TestMachine fresh(guest.machine->board().kernel.read().value());
     fresh.machine->run_until(Step(step));
     EXPECT_EQ(fresh.machine->digest(), digests.back());
   }
@@ -229,6 +245,56 @@ TEST(MachineRestart, IsThePowerOnStateWithStepsAndNumbersGoingOn) {
     guest.machine->run_until(before + 20);
     EXPECT_EQ(guest.outside.console.back().number, guest.outside.console.size() - 1);
   }
+}
+
+// A restart from other bytes would be the start of another machine.
+TEST(MachineRestart, WithoutTheBytesOfTheFirstStartIsAnErrorThatStays) {
+  Bytes other = resetting_kernel(1);
+  other.back() ^= std::byte{1};
+  const Bytes longer(other.size() + 1);
+  const Result<Bytes> gone = fail(ErrorCode::kNotFound, "cannot open", "the file");
+  for (const bool by_control : {false, true}) {
+    for (const auto& [now, code, text] :
+         {std::tuple(Result<Bytes>(other), ErrorCode::kCorrupt, "its bytes are others"),
+          std::tuple(Result<Bytes>(longer), ErrorCode::kCorrupt, "bytes, now"),
+          std::tuple(gone, ErrorCode::kNotFound, "cannot open the file")}) {
+      TestMachine guest(resetting_kernel(by_control ? 9 : 1));
+      guest.kernel->bytes = now;
+      Status status;
+      if (by_control) {
+        ASSERT_TRUE(guest.machine->run_until(Step(7)).has_value());
+        status = guest.apply(log::Control{log::ControlOperation::kReset});
+      } else {
+        const Result<StopReason> stop = guest.machine->run_until(Step(1'000));
+        if (!stop) status = std::unexpected(stop.error());
+      }
+      ASSERT_FALSE(status.has_value());
+      EXPECT_EQ(status.error().code, code);
+      EXPECT_THAT(status.error().text(), HasSubstr("the guest cannot restart: "));
+      EXPECT_THAT(status.error().text(), HasSubstr(text));
+
+      const Step step = guest.machine->step();
+      EXPECT_FALSE(guest.machine->run_until(step + 10).has_value());
+      EXPECT_FALSE(guest.apply(log::ConsoleInput{kUartPort, Bytes(1)}).has_value());
+      EXPECT_EQ(guest.machine->step(), step);
+    }
+  }
+}
+
+TEST(MachineStart, RefusesAFileThatChangedSinceItWasDescribed) {
+  const Bytes kernel = program([](Assembler&) {});
+  auto source = std::make_shared<testing::MemoryBootSource>(kernel);
+  BoardDescription board;
+  board.memory_bytes = kMinMemory;
+  board.kernel_image_size = kernel.size();
+  board.kernel = BootFile(kernel, source);
+  source->bytes->front() ^= std::byte{1};
+  posix::AnonymousMemory ram = posix::AnonymousMemory::create(kMinMemory).value();
+  testing::NotingOutside outside;
+  const auto machine = Machine::create(board, ram.bytes(), outside);
+  ASSERT_FALSE(machine.has_value());
+  EXPECT_EQ(machine.error().code, ErrorCode::kCorrupt);
+  EXPECT_EQ(machine.error().object, source->name());
 }
 
 TEST(MachineIsa, WhatTheBoardDoesNotOfferIsIllegalAfterARestartToo) {

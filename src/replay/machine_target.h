@@ -18,7 +18,7 @@ class MachineTarget final : public ReplayTarget {
       : machine_(machine), inputs_(std::move(inputs)) {}
 
   Step step() const override { return machine_.step(); }
-  machine::StopReason run_until(Step target) override { return machine_.run_until(target); }
+  Result<machine::StopReason> run_until(Step target) override { return machine_.run_until(target); }
   Status apply(log::Entry entry) override { return machine_.apply(entry); }
   Hash128 digest() override { return machine_.digest(); }
   Status inputs() const override { return inputs_(); }

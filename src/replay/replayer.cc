@@ -54,13 +54,17 @@ Status Replayer::run_to(Step step) {
                    fmt::format("the machine is already past step {}", step.value));
   }
   if (from == step) return {};
-  const machine::StopReason stop = target_.run_until(step);
+  const Result<machine::StopReason> stop = target_.run_until(step);
   counts_.steps += target_.step() - from;
+  if (!stop.has_value()) {
+    error_ = stop.error();
+    return std::unexpected(*error_);
+  }
   const Status inputs = target_.inputs();
   if (!inputs.has_value()) return diverge(DivergenceKind::kUnloggedInput, inputs.error().text());
   if (target_.step() == step) return {};
   return diverge(DivergenceKind::kStandsStill,
-                 stop == machine::StopReason::kPoweredOff ? "it is powered off" : "it waits");
+                 *stop == machine::StopReason::kPoweredOff ? "it is powered off" : "it waits");
 }
 
 Status Replayer::take() {
@@ -77,6 +81,10 @@ Status Replayer::take() {
     last_good_step_ = entry_.step;
   } else if (kind != log::EntryKind::kHorizon) {
     const Status applied = target_.apply(std::move(entry_));
+    if (!applied.has_value() && applied.error().code != ErrorCode::kDiverged) {
+      error_ = applied.error();
+      return std::unexpected(*error_);
+    }
     if (!applied.has_value()) {
       return diverge(DivergenceKind::kRefusedEntry, applied.error().text());
     }

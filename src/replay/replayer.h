@@ -45,7 +45,7 @@ class Replayer {
   Replayer(EntrySource& source, ReplayTarget& target);
 
   // To the end of the log. kDiverged, from then on, when the machine does not follow it:
-  // divergence() says how. Other errors are the source's.
+  // divergence() says how. Other errors are the source's or the target's, and stay, too.
   Result<ReplayStop> run() { return advance(std::nullopt); }
   // The same, but not past `limit`: stops before the entries at that step.
   Result<ReplayStop> run_until(Step limit) { return advance(limit); }

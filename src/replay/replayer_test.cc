@@ -112,6 +112,26 @@ TEST(Replayer, ALimitStopsBeforeTheEntriesAtIt) {
   EXPECT_EQ(machine.step(), Step(9));
 }
 
+TEST(Replayer, WhatThisReplicaCannotDoIsNoDivergence) {
+  for (const bool by_entry : {false, true}) {
+    log::DiskCompletion broken;
+    broken.disk = TestMachine::kBrokenDisk;
+    const log::Payload first = by_entry ? log::Payload(broken) : log::Payload(log::Horizon{});
+    ListSource source({{Step(5), first}, {Step(9), log::Horizon{}}});
+    TestMachine machine;
+    if (!by_entry) machine.fail_at(Step(7));
+    Replayer replayer(source, machine);
+    for (int i = 0; i < 2; ++i) {
+      const Result<ReplayStop> stop = replayer.run();
+      ASSERT_FALSE(stop.has_value());
+      EXPECT_EQ(stop.error().code, ErrorCode::kSystem);
+      EXPECT_EQ(stop.error().object, by_entry ? "this replica's disk" : "this replica");
+    }
+    EXPECT_FALSE(replayer.divergence().has_value());
+    EXPECT_EQ(machine.step(), Step(by_entry ? 5 : 7));
+  }
+}
+
 TEST(Replayer, AFlippedBitIsFoundAtTheNextDigest) {
   const PrimaryRun run = primary_run(2, 200);
   const Step middle(run.end.value / 2);

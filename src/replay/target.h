@@ -19,9 +19,11 @@ class ReplayTarget {
  public:
   virtual ~ReplayTarget() = default;
   virtual Step step() const = 0;
-  // Stops at `target`, or earlier when the machine waits or is off.
-  virtual machine::StopReason run_until(Step target) = 0;
-  // An entry at step(), neither a Digest nor a Horizon. kDiverged when the machine cannot take it.
+  // Stops at `target`, or earlier when the machine waits or is off. An error when this replica
+  // cannot run it on.
+  virtual Result<machine::StopReason> run_until(Step target) = 0;
+  // An entry at step(), neither a Digest nor a Horizon. kDiverged when the machine cannot take it;
+  // another error when this replica cannot give it what it needs.
   virtual Status apply(log::Entry entry) = 0;
   virtual Hash128 digest() = 0;
   // An error once the machine has asked for an input that it was not given.

@@ -15,14 +15,17 @@ namespace lockstep::replay {
 
 class TestMachine final : public ReplayTarget {
  public:
+  static constexpr DeviceIndex kBrokenDisk{7};
+
   Step step() const override { return step_; }
 
-  machine::StopReason run_until(Step target) override {
+  Result<machine::StopReason> run_until(Step target) override {
     while (step_ < target) {
       if (off_) return machine::StopReason::kPoweredOff;
       if (waiting_) return machine::StopReason::kWaiting;
       mix(step_.value);
       ++step_;
+      if (fails_at_ == step_) return fail(ErrorCode::kSystem, "cannot run on", "this replica");
       if (flip_at_ == step_) state_.low ^= 1;
       if (reads_clock_at_ == step_) asked_ = true;
       waiting_ = state_.low % 64 == 0;
@@ -35,6 +38,9 @@ class TestMachine final : public ReplayTarget {
       return fail(ErrorCode::kDiverged, "cannot apply an entry of another", "step");
     }
     if (const auto* completion = std::get_if<log::DiskCompletion>(&entry.payload)) {
+      if (completion->disk == kBrokenDisk) {
+        return fail(ErrorCode::kSystem, "cannot read", "this replica's disk");
+      }
       if (completion->disk != DeviceIndex{}) {
         return fail(ErrorCode::kDiverged, "there is no such disk as", "disk 1");
       }
@@ -58,6 +64,7 @@ class TestMachine final : public ReplayTarget {
   // Faults to plant: a bit of the state changes, an input is asked for, after that many steps.
   void flip_at(Step step) { flip_at_ = step; }
   void read_clock_at(Step step) { reads_clock_at_ = step; }
+  void fail_at(Step step) { fails_at_ = step; }
 
  private:
   void mix(uint64_t value) { state_ = hash128(std::as_bytes(std::span(&value, 1)), state_.low); }
@@ -69,6 +76,7 @@ class TestMachine final : public ReplayTarget {
   bool asked_ = false;
   std::optional<Step> flip_at_;
   std::optional<Step> reads_clock_at_;
+  std::optional<Step> fails_at_;
 };
 
 }  // namespace lockstep::replay

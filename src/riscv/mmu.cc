@@ -56,10 +56,10 @@ Cause access_fault(Access access) {
 
 // Visits those that may hold something.
 template <typename Visit>
-void for_each_data_entry(TlbBank& bank, Visit visit) {
+void for_each_write_entry(TlbBank& bank, Visit visit) {
   for (uint64_t chunks = bank.data_chunks; chunks != 0; chunks &= chunks - 1) {
     const auto first = static_cast<size_t>(std::countr_zero(chunks)) * kDataChunk;
-    for (size_t i = first; i < first + kDataChunk; ++i) visit(i, bank.data[i]);
+    for (size_t i = first; i < first + kDataChunk; ++i) visit(i, bank.writes[i]);
   }
 }
 
@@ -206,24 +206,23 @@ Translation Mmu::fill_data(uint64_t address, Access access) {
   Translation result = walk(address, access);
   if (result.fault || !memory_.contains(result.address, 1)) return result;
   const size_t index = TlbBank::data_index(address);
-  DataEntry& entry = bank_->data[index];
   const uint64_t tag = address & ~(kPageSize - 1);
   const GuestAddress page_address(result.address.value & ~(kPageSize - 1));
   // SAFETY: the page's address on the host, for the fast paths, which add an offset within it.
-  const auto host_page = reinterpret_cast<uint64_t>(memory_.host(page_address));
-  if (entry.host_page != host_page || (entry.read_tag != tag && entry.write_tag != tag)) {
-    entry = {empty_tag(index), empty_tag(index), host_page, result.pte};
-  }
-  entry.pte = result.pte;
+  const DataEntry entry{tag, reinterpret_cast<uint64_t>(memory_.host(page_address))};
+  const bool stores = access == Access::kStore;
+  DataEntry& other = stores ? bank_->reads[index] : bank_->writes[index];
+  if (other.tag != tag || other.host_page != entry.host_page) other = empty_data_entry(index);
+  bank_->pte[index] = result.pte;
   note_leaf(result.pte, address);
   bank_->data_chunks |= uint64_t{1} << index / kDataChunk;
-  if (access == Access::kStore) {
-    if (memory_.write_pointer(page_address) != nullptr) {
-      entry.write_tag = tag;
-      note_writer(memory_.page_index(page_address), slot_of(index));
-    }
+  if (!stores) {
+    bank_->reads[index] = entry;
+  } else if (memory_.write_pointer(page_address) != nullptr) {
+    bank_->writes[index] = entry;
+    note_writer(memory_.page_index(page_address), slot_of(index));
   } else {
-    entry.read_tag = tag;
+    bank_->writes[index] = empty_data_entry(index);
   }
   space_->empty = false;
   return result;
@@ -277,7 +276,7 @@ void Mmu::drop_leaf(GuestAddress pte) {
     for (TlbBank& bank : spaces_[i].banks) {
       for (size_t region = first; region <= last; ++region) {
         const size_t index = region << kIndexBits | low;
-        if (bank.data[index].pte == pte) bank.data[index] = empty_data_entry(index);
+        if (bank.pte[index] == pte) bank.empty_data(index);
         const size_t fetch_index = index & (kFetchEntries - 1);
         FetchEntry& fetch = bank.fetch[fetch_index];
         if (fetch.pte == pte) fetch = empty_fetch_entry(fetch_index);
@@ -299,7 +298,7 @@ void Mmu::flush_space(AddressSpace& space) {
   for (TlbBank& bank : space.banks) {
     for (; bank.data_chunks != 0; bank.data_chunks &= bank.data_chunks - 1) {
       const size_t first = static_cast<size_t>(std::countr_zero(bank.data_chunks)) * kDataChunk;
-      for (size_t i = first; i < first + kDataChunk; ++i) bank.data[i] = empty_data_entry(i);
+      for (size_t i = first; i < first + kDataChunk; ++i) bank.empty_data(i);
     }
     for (; bank.fetch_chunks != 0; bank.fetch_chunks &= bank.fetch_chunks - 1) {
       const size_t first = static_cast<size_t>(std::countr_zero(bank.fetch_chunks)) * kFetchChunk;
@@ -334,15 +333,15 @@ void Mmu::guard(uint64_t page, PhysicalMemory::Flag flag) {
     const size_t slot = writer - 1;
     const size_t index = slot % kDataEntries;
     const size_t bank = slot / kDataEntries;
-    DataEntry& entry = spaces_[bank / kRights].banks[bank % kRights].data[index];
-    if (entry.host_page == host) entry.write_tag = empty_tag(index);
+    DataEntry& entry = spaces_[bank / kRights].banks[bank % kRights].writes[index];
+    if (entry.host_page == host) entry = empty_data_entry(index);
     return;
   }
   for (size_t i = 0; i < kAddressSpaces; ++i) {
     if (spaces_[i].empty) continue;
     for (TlbBank& bank : spaces_[i].banks) {
-      for_each_data_entry(bank, [host](size_t index, DataEntry& entry) {
-        if (entry.host_page == host) entry.write_tag = empty_tag(index);
+      for_each_write_entry(bank, [host](size_t index, DataEntry& entry) {
+        if (entry.host_page == host) entry = empty_data_entry(index);
       });
     }
   }
@@ -352,8 +351,8 @@ void Mmu::drop_write_entries() {
   for (size_t i = 0; i < kAddressSpaces; ++i) {
     if (spaces_[i].empty) continue;
     for (TlbBank& bank : spaces_[i].banks) {
-      for_each_data_entry(
-          bank, [](size_t index, DataEntry& entry) { entry.write_tag = empty_tag(index); });
+      for_each_write_entry(bank,
+                           [](size_t index, DataEntry& entry) { entry = empty_data_entry(index); });
     }
   }
   std::fill(writer_.begin(), writer_.end(), kNoWriter);

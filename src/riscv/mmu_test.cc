@@ -45,13 +45,16 @@ class MmuTest : public ::testing::Test, public WriteObserver {
   std::optional<Cause> fault(uint64_t address, Access access) {
     return mmu_.translate(address, access).fault;
   }
-  DataEntry& entry(uint64_t address) { return mmu_.bank().data[TlbBank::data_index(address)]; }
+  DataEntry& entry(uint64_t address, Access access) {
+    TlbBank& bank = mmu_.bank();
+    return (access == Access::kStore ? bank.writes : bank.reads)[TlbBank::data_index(address)];
+  }
   bool cached(uint64_t address, Access access) {
     const uint64_t tag = address & ~(kPageSize - 1);
     if (access == Access::kFetch) {
       return mmu_.bank().fetch[TlbBank::fetch_index(address)].tag == tag;
     }
-    return (access == Access::kLoad ? entry(address).read_tag : entry(address).write_tag) == tag;
+    return entry(address, access).tag == tag;
   }
 
   // A walk by the letter of the specification that leaves no trace: where the address leads, if
@@ -93,9 +96,9 @@ class MmuTest : public ::testing::Test, public WriteObserver {
   void expect_bank_is_true() {
     TlbBank& bank = mmu_.bank();
     for (size_t i = 0; i < kDataEntries; ++i) {
-      const DataEntry& data = bank.data[i];
       for (const Access access : {Access::kLoad, Access::kStore}) {
-        const uint64_t tag = access == Access::kLoad ? data.read_tag : data.write_tag;
+        const DataEntry& data = access == Access::kLoad ? bank.reads[i] : bank.writes[i];
+        const uint64_t tag = data.tag;
         if (tag == empty_tag(i)) continue;
         ASSERT_EQ(TlbBank::data_index(tag), i);
         const std::optional<GuestAddress> walked = reference_walk(tag, access);

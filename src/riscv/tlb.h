@@ -1,7 +1,8 @@
 // The shape of the software TLB, as the engines' fast paths read it.
 //
-// A data entry serves a load when (address ^ read_tag) is an aligned offset within a page, a store
-// likewise with write_tag. Then host = host_page + that offset.
+// A load is served by its entry in `reads` when (address ^ tag) is an offset within a page, a store
+// likewise by `writes`. Then host = host_page + that offset. Each is small, so that many stay in
+// the host's first cache.
 //
 // An empty entry's tag is a page that this entry never serves (its number leads to another entry),
 // so that no address matches it, in any width, and no separate test for "empty" is needed.
@@ -31,10 +32,8 @@ constexpr uint64_t empty_tag(size_t index) {
 }
 
 struct DataEntry {
-  uint64_t read_tag;
-  uint64_t write_tag;
+  uint64_t tag;
   uint64_t host_page;  // address on the host of the page's first byte
-  GuestAddress pte;    // the leaf PTE it was derived from; 0 when there is none (bare)
 };
 
 struct FetchEntry {
@@ -46,7 +45,7 @@ struct FetchEntry {
 };
 
 constexpr DataEntry empty_data_entry(size_t index) {
-  return {empty_tag(index), empty_tag(index), 0, {}};
+  return {empty_tag(index), 0};
 }
 constexpr FetchEntry empty_fetch_entry(size_t index) {
   return {empty_tag(index), nullptr, 0, {}};
@@ -55,11 +54,21 @@ constexpr FetchEntry empty_fetch_entry(size_t index) {
 // Translations of one address space for one kind of access right.
 struct TlbBank {
   TlbBank() {
-    for (size_t i = 0; i < kDataEntries; ++i) data[i] = empty_data_entry(i);
+    for (size_t i = 0; i < kDataEntries; ++i) empty_data(i);
     for (size_t i = 0; i < kFetchEntries; ++i) fetch[i] = empty_fetch_entry(i);
   }
 
-  std::array<DataEntry, kDataEntries> data;
+  void empty_data(size_t index) {
+    reads[index] = empty_data_entry(index);
+    writes[index] = empty_data_entry(index);
+    pte[index] = {};
+  }
+
+  // Both of an index are of the same page, or one is empty.
+  std::array<DataEntry, kDataEntries> reads;
+  std::array<DataEntry, kDataEntries> writes;
+  // The leaf PTE that they were derived from; 0 when there is none (bare).
+  std::array<GuestAddress, kDataEntries> pte;
   std::array<FetchEntry, kFetchEntries> fetch;
   uint64_t data_chunks = 0;  // a bit for each chunk that holds something
   uint64_t fetch_chunks = 0;

@@ -5,48 +5,22 @@
 #include <utility>
 
 #include "base/hash.h"
-#include "io/posix/file.h"
 #include "io/posix/host_files.h"
 #include "io/posix/image_file.h"
-#include "machine/kernel_image.h"
+#include "vmm/boot_files.h"
 
 namespace lockstep::vmm {
 namespace {
 
 constexpr uint32_t kBoardVersion = 2;
-constexpr size_t kMaxInitrdBytes = size_t{1} << 30;
 
-Result<Bytes> read_initrd(const std::string& path) {
-  if (path.empty()) return Bytes{};
-  auto file = posix::FileReader::open(path);
-  if (!file) return std::unexpected(file.error());
-  Bytes bytes;
-  while (true) {
-    constexpr size_t kPart = size_t{1} << 20;
-    const size_t have = bytes.size();
-    bytes.resize(have + kPart);
-    const Result<size_t> got = (*file)->read(std::span(bytes).subspan(have));
-    if (!got) return std::unexpected(got.error());
-    bytes.resize(have + *got);
-    if (*got == 0) break;
-    if (bytes.size() > kMaxInitrdBytes) {
-      return fail(ErrorCode::kInvalid, "the initrd is larger than 1 GiB:", path,
-                  "check the path of initrd");
-    }
-  }
-  if (bytes.empty()) {
-    return fail(ErrorCode::kCorrupt, "the initrd is empty:", path, "make the guest's image again");
-  }
-  return bytes;
-}
-
-Status load_boot_files(machine::BoardDescription& board, const std::string& kernel_path,
+Status open_boot_files(machine::BoardDescription& board, const std::string& kernel_path,
                        const std::string& initrd_path) {
-  Result<machine::KernelImage> kernel = machine::load_kernel_image(kernel_path);
+  Result<KernelFile> kernel = open_kernel(kernel_path);
   if (!kernel) return std::unexpected(kernel.error());
-  Result<Bytes> initrd = read_initrd(initrd_path);
+  Result<machine::BootFile> initrd = open_initrd(initrd_path);
   if (!initrd) return std::unexpected(initrd.error());
-  board.kernel = std::move(kernel->bytes);
+  board.kernel = std::move(kernel->file);
   board.kernel_text_offset = kernel->text_offset;
   board.kernel_image_size = kernel->image_size;
   board.initrd = std::move(*initrd);
@@ -86,7 +60,7 @@ Result<machine::BoardDescription> make_board(const config::VmConfig& config,
                                              const std::vector<std::unique_ptr<io::Disk>>& disks,
                                              const BootSeed& seed) {
   machine::BoardDescription board;
-  if (Status loaded = load_boot_files(board, config.kernel, config.initrd); !loaded) {
+  if (Status loaded = open_boot_files(board, config.kernel, config.initrd); !loaded) {
     return std::unexpected(loaded.error());
   }
   board.memory_bytes = config.memory;
@@ -181,7 +155,7 @@ Result<machine::BoardDescription> decode_board(ByteView bytes, const std::string
                 "the recording's description of its board is damaged:", recording);
   }
   board.isa = *isa;
-  if (Status loaded = load_boot_files(board, kernel_path, initrd_path); !loaded) {
+  if (Status loaded = open_boot_files(board, kernel_path, initrd_path); !loaded) {
     return std::unexpected(loaded.error());
   }
   if (board.fingerprint() != fingerprint) {

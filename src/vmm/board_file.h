@@ -28,14 +28,14 @@ Result<std::vector<std::unique_ptr<io::Disk>>> open_disks(const config::VmConfig
                                                           const config::VmLayout& layout,
                                                           config::Node node);
 
-// Loads kernel and initrd. `disks` are this replica's, in order.
+// Opens kernel and initrd (vmm/boot_files.h). `disks` are this replica's, in order.
 Result<machine::BoardDescription> make_board(const config::VmConfig& config,
                                              const std::vector<std::unique_ptr<io::Disk>>& disks,
                                              const BootSeed& seed);
 
 // docs/formats/recording.md.
 Bytes encode_board(const machine::BoardDescription& board, const config::VmConfig& config);
-// Loads the files that the recording names and checks that they are the same.
+// Opens the files that the recording names and checks that they are the same.
 Result<machine::BoardDescription> decode_board(ByteView bytes, const std::string& recording);
 
 }  // namespace lockstep::vmm

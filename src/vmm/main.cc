@@ -10,7 +10,6 @@
 #include <map>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "api/exit_code.h"
 #include "base/diagnostics.h"
@@ -50,15 +49,14 @@ void add_options(CLI::App& app, CommandLine& line) {
       app.add_option("--replay", line.replay, "replay this recording instead");
   app.add_option("--engine", line.engine, "what replays it; a replica's is in its configuration")
       ->needs(replay)
-      ->check(CLI::IsMember(
-          std::vector<std::string>(config::kEngineNames.begin(), config::kEngineNames.end())));
+      ->check(CLI::IsMember(config::engine_names()));
   app.add_option("--digest-steps", line.digest_steps,
                  "for tests: a live replica takes a digest after so many steps")
       ->check(CLI::PositiveNumber)
       ->envname("LOCKSTEP_DIGEST_STEPS")
       ->group("");
   app.add_option("--plant-unlogged-input", line.plant_unlogged_input,
-                 "for tests: from this step on, one input is not logged")
+                 "for tests: before the first digest from this step on, one input is not logged")
       ->envname("LOCKSTEP_PLANT_UNLOGGED_INPUT")
       ->group("");
 }

@@ -80,11 +80,12 @@ void Vcpu::run_live() {
   for (uint32_t count : std::exchange(entropy_outstanding_, {})) answer_entropy(count);
 
   std::vector<log::Payload> inputs;
-  while (true) {
+  while (!failed_) {
     const Orders orders = inbox_.take(inputs);
     if (orders.end) return;
     logging_ = orders.logging && writer_.has_value();
     apply_inputs(inputs);
+    if (failed_) break;
     if (machine_->power() != machine::PowerState::kOn) {
       flush();
       notice(replication::PoweredOff{machine_->step()});
@@ -94,17 +95,18 @@ void Vcpu::run_live() {
       stand_still();
       continue;
     }
-    plant_when_due();
     if (machine_->waiting()) {
       wait_for_interrupt();
       continue;
     }
     keep_time();
     take_digest_when_due();
+    plant_when_due();
     const uint64_t before = run_ns_;
     run_quantum();
     throttle(orders.throttle_permille, run_ns_ - before);
   }
+  await_end();
 }
 
 void Vcpu::apply_inputs(std::vector<log::Payload>& inputs) {
@@ -134,7 +136,8 @@ void Vcpu::hand_over() {
 
 void Vcpu::run_quantum() {
   const HostTime start = posix::monotonic_now();
-  machine_->run_until(machine_->step() + kQuantumSteps);
+  const Result<machine::StopReason> ran = machine_->run_until(machine_->step() + kQuantumSteps);
+  if (!ran) return fail_locally(ran.error().text());
   const HostTime end = posix::monotonic_now();
   timekeeper_.ran(machine_->step().value - steps_, end - start);
   update_figures(start, end);
@@ -199,10 +202,13 @@ void Vcpu::take_digest_when_due() {
   if (logging_) append_to_log(entry);
 }
 
+// Right before a digest: of one timer interrupt at another step nothing may be left in the guest a
+// few milliseconds later, when a logged anchor has made guest time the same again.
 void Vcpu::plant_when_due() {
-  if (!setup_.plant_unlogged_input || machine_->step() < *setup_.plant_unlogged_input) return;
+  const Step step = machine_->step();
+  if (!setup_.plant_unlogged_input || step < *setup_.plant_unlogged_input) return;
+  if (step + kQuantumSteps < next_digest_) return;
   setup_.plant_unlogged_input.reset();
-  // So far that a timer interrupt comes at another step: the next logged anchor heals nothing.
   const log::Payload input =
       log::TimeAnchor{machine_->guest_time() + riscv::kTicksPerSecond, machine_->time_rate_q32()};
   CHECK(machine_->apply({machine_->step(), input}));
@@ -291,7 +297,9 @@ void Vcpu::send_notices() {
   notices_.clear();
 }
 
+// Nothing that the machine does from now on may count.
 void Vcpu::fail_locally(std::string reason) {
+  failed_ = true;
   notice(replication::LocalFailure{std::move(reason)});
   send_notices();
 }

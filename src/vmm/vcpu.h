@@ -53,7 +53,8 @@ class Vcpu final : public machine::Outside {
     uint64_t digest_steps = kDigestSteps;
     // The replay queue has room again; called on the vCPU thread.
     std::function<void()> replay_space;
-    // For tests: an input that is applied and not logged, at the first boundary from this step on.
+    // For tests: an input that is applied and not logged, before the first digest from this step
+    // on.
     std::optional<Step> plant_unlogged_input;
   };
 
@@ -130,6 +131,7 @@ class Vcpu final : public machine::Outside {
   std::atomic<uint64_t> run_ns_{0};
 
   bool live_ = false;
+  bool failed_ = false;
   bool logging_ = true;
   bool off_reported_ = false;
   uint64_t reported_inputs_ = 0;

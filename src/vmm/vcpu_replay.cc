@@ -51,9 +51,9 @@ class ReplicaTarget final : public replay::ReplayTarget {
 
   Step step() const override { return vcpu_.machine_->step(); }
 
-  machine::StopReason run_until(Step target) override {
+  Result<machine::StopReason> run_until(Step target) override {
     const HostTime start = posix::monotonic_now();
-    const machine::StopReason reason = vcpu_.machine_->run_until(target);
+    Result<machine::StopReason> reason = vcpu_.machine_->run_until(target);
     vcpu_.update_figures(start, posix::monotonic_now());
     return reason;
   }

@@ -37,6 +37,7 @@ int run(int argc, char** argv) {
           "FIRST:COUNT")
       ->default_str("0:100");
   of_programs->add_option("--steps", programs.steps, "of each guest")->capture_default_str();
+  of_programs->add_flag("--stop", programs.stop_at_first, "at the first difference");
   CLI11_PARSE(app, argc, argv);
   return audit_programs(programs);
 }

@@ -55,6 +55,7 @@ int audit_programs(const ProgramsOptions& options) {
     if (options.kind != "hot") {
       audit_one("cold", guests::cold_program(seed), seed, options, totals);
     }
+    if (options.stop_at_first && totals.differences != 0) break;
     if ((i + 1) % kProgressEvery == 0) {
       fmt::print(stderr, "{} seeds, {} steps, {} differences\n", i + 1, totals.steps,
                  totals.differences);

@@ -11,6 +11,7 @@ struct ProgramsOptions {
   uint64_t first_seed = 0;
   uint64_t seeds = 100;
   uint64_t steps = 1'000'000;  // of each guest
+  bool stop_at_first = false;
 };
 
 // Prints each difference, progress to standard error, and a final line. The exit code: 0 no

@@ -216,7 +216,7 @@ def replay_figures(text):
 
 
 def record_and_replay(vm):
-    """A recorded boot replays without a mismatch; damage is refused at its frame."""
+    """A recorded boot replays without a mismatch on either engine; damage is refused."""
     recording = vm.directory / "run.lslog"
     record(vm, recording)
     result = vm.client("replay", str(recording), timeout=600)
@@ -224,6 +224,10 @@ def record_and_replay(vm):
     print(result.stdout, flush=True)
     require(figures["mismatches"] == 0 and figures["digests"] >= 5, str(figures))
     require(figures["steps"] > 300_000_000, "the recording is too short to be a boot")
+    require("by jit" in result.stdout, "the replay was not by the jit")
+    result = vm.client("replay", str(recording), "--engine", "interpreter", timeout=600)
+    require("by interpreter" in result.stdout, "the replay was not by the interpreter")
+    require(replay_figures(result.stdout) == figures, result.stdout)
 
     damaged = vm.directory / "damaged.lslog"
     content = bytearray(recording.read_bytes())

@@ -11,12 +11,13 @@ namespace lockstep::posix {
 namespace {
 
 constexpr uint64_t kLowEnd = uint64_t{1} << 31;
+constexpr const char* kAdvice = "make code_cache smaller, or use --engine interpreter";
 
 Result<std::span<std::byte>> map(int fd, size_t size, int protection, int flags) {
   void* const address = ::mmap(nullptr, size, protection, flags, fd, 0);
   if (address == MAP_FAILED) {
     return fail_errno("cannot map memory for translated code,", std::to_string(size) + " bytes",
-                      "use --engine interpreter");
+                      kAdvice);
   }
   return std::span(static_cast<std::byte*>(address), size);
 }
@@ -38,7 +39,7 @@ Result<CodeMemory> CodeMemory::create(size_t code_size, size_t table_size) {
   const Fd file(::memfd_create("lockstep-code", MFD_CLOEXEC));
   if (!file.valid() || ::ftruncate(file.get(), static_cast<off_t>(code_size)) != 0) {
     return fail_errno("cannot make memory for translated code,",
-                      std::to_string(code_size) + " bytes", "use --engine interpreter");
+                      std::to_string(code_size) + " bytes", kAdvice);
   }
   CodeMemory memory;
   auto writable = map(file.get(), code_size, PROT_READ | PROT_WRITE, MAP_SHARED);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "io/posix/fd.h"
 
 namespace lockstep::posix {
@@ -71,7 +72,8 @@ struct Extent {
 };
 
 Status copy_extent(const Fd& from, const Fd& to, Extent extent, const std::string& path) {
-  static thread_local std::array<char, kCopyChunk> buffer;
+  // Not thread-local: every thread would get one, and the C library touches all of it.
+  Bytes buffer(std::min(kCopyChunk, static_cast<size_t>(extent.end - extent.begin)));
   for (off_t offset = extent.begin; offset < extent.end;) {
     const size_t wanted = std::min(buffer.size(), static_cast<size_t>(extent.end - offset));
     const ssize_t got = ::pread(from.get(), buffer.data(), wanted, offset);

@@ -50,22 +50,48 @@ class NotingOutside : public Outside {
   std::function<void()> on_output;
 };
 
+// A boot file in memory, which a test may change or take away.
+class MemoryBootSource : public BootFileSource {
+ public:
+  explicit MemoryBootSource(Bytes contents) : bytes(std::move(contents)) {}
+  Result<Bytes> read() override { return bytes; }
+  const std::string& name() const override { return name_; }
+
+  Result<Bytes> bytes;
+
+ private:
+  std::string name_ = "kernel in memory";
+};
+
 class TestMachine {
  public:
   static constexpr uint64_t kLoadOffset = 2 << 20;  // where the kernel goes in RAM
 
-  explicit TestMachine(Bytes kernel, riscv::IsaExtensions isa = riscv::kAllExtensions)
-      : ram_(posix::AnonymousMemory::create(kMinMemory).value()) {
+  // One disk, one NIC, the least RAM.
+  static BoardDescription board_of(const Bytes& kernel_image,
+                                   riscv::IsaExtensions isa = riscv::kAllExtensions,
+                                   std::shared_ptr<MemoryBootSource> source = nullptr) {
     BoardDescription board;
     board.isa = isa;
     board.memory_bytes = kMinMemory;
     board.disks.push_back({uint64_t{1} << 20, false, "test"});
     board.nics.push_back({});
     board.kernel_text_offset = kLoadOffset;
-    board.kernel_image_size = kernel.size();
-    board.kernel = std::move(kernel);
+    board.kernel_image_size = kernel_image.size();
+    if (source == nullptr) source = std::make_shared<MemoryBootSource>(kernel_image);
+    board.kernel = BootFile(kernel_image, std::move(source));
+    return board;
+  }
+
+  // What a restart reads again.
+  std::shared_ptr<MemoryBootSource> kernel;
+
+  explicit TestMachine(const Bytes& kernel_image, riscv::IsaExtensions isa = riscv::kAllExtensions,
+                       const EngineChoice& engine = {})
+      : kernel(std::make_shared<MemoryBootSource>(kernel_image)),
+        ram_(posix::AnonymousMemory::create(kMinMemory).value()) {
     Result<std::unique_ptr<Machine>> made =
-        Machine::create(std::move(board), ram_.bytes(), outside);
+        Machine::create(board_of(kernel_image, isa, kernel), ram_.bytes(), outside, engine);
     CHECK(made.has_value());
     machine = std::move(*made);
   }

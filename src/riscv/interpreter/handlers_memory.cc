@@ -50,8 +50,8 @@ const Op* load(Context& context, const Op* op, uint64_t* x) {
     if ((context.hart.sstatus & kStatusFs) == 0) return context.illegal(op);
   }
   const uint64_t address = x[op->rs1] + immediate_of(op);
-  const DataEntry& entry = context.bank->data[TlbBank::data_index(address)];
-  if ((address & kTagMask<T>) != entry.read_tag) [[unlikely]] {
+  const DataEntry& entry = context.bank->reads[TlbBank::data_index(address)];
+  if ((address & kTagMask<T>) != entry.tag) [[unlikely]] {
     return load_slowly<T, kFile>(context, op, x, kSize);
   }
   T value;
@@ -79,8 +79,8 @@ const Op* store(Context& context, const Op* op, uint64_t* x) {
   }
   const uint64_t address = x[op->rs1] + immediate_of(op);
   const uint64_t value = kFile == File::kFloat ? context.hart.f[op->rs2] : x[op->rs2];
-  const DataEntry& entry = context.bank->data[TlbBank::data_index(address)];
-  if ((address & kTagMask<T>) != entry.write_tag) [[unlikely]] {
+  const DataEntry& entry = context.bank->writes[TlbBank::data_index(address)];
+  if ((address & kTagMask<T>) != entry.tag) [[unlikely]] {
     return store_slowly(context, op, address, sizeof(T), value, kSize);
   }
   const T narrow = static_cast<T>(value);
@@ -102,8 +102,8 @@ template <unsigned kSize>
 const Op* zero_block(Context& context, const Op* op, uint64_t* x) {
   if (!context.hart.may_zero_blocks()) return context.illegal(op);
   const uint64_t address = x[op->rs1];
-  const DataEntry& entry = context.bank->data[TlbBank::data_index(address)];
-  if ((address & ~(kPageSize - 1)) != entry.write_tag) [[unlikely]] {
+  const DataEntry& entry = context.bank->writes[TlbBank::data_index(address)];
+  if ((address & ~(kPageSize - 1)) != entry.tag) [[unlikely]] {
     return zero_block_slowly<kSize>(context, op, address);
   }
   const uint64_t block = address & ~(kCacheBlockSize - 1);

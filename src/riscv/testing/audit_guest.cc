@@ -6,8 +6,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
-#include "riscv/instruction.h"
-#include "riscv/testing/page_tables.h"
+#include "riscv/testing/instruction_at.h"
 
 namespace lockstep::riscv::testing {
 namespace {
@@ -20,23 +19,6 @@ std::span<std::byte> aligned_part(Bytes& storage, uint64_t size) {
   void* start = storage.data();
   size_t room = storage.size();
   return {static_cast<std::byte*>(std::align(kPageSize, size, start, room)), size};
-}
-
-// Sv39, without a look at rights.
-std::optional<GuestAddress> walk(const Hart& hart, const PhysicalMemory& memory, uint64_t address) {
-  if (hart.satp >> kSatpModeShift == kSatpModeBare) return GuestAddress(address);
-  uint64_t table = (hart.satp & kSatpPpnMask) << kPageShift;
-  for (unsigned shift = kPageShift + 18; shift >= kPageShift; shift -= 9) {
-    const GuestAddress place(table + (address >> shift & 511) * 8);
-    if (!memory.contains(place, 8)) return {};
-    const auto pte = memory.load<uint64_t>(place);
-    if ((pte & kPteValid) == 0) return {};
-    table = pte >> 10 << kPageShift;
-    if ((pte & (kPteRead | kPteWrite | kPteExecute)) != 0) {
-      return GuestAddress(table | (address & ((uint64_t{1} << shift) - 1)));
-    }
-  }
-  return {};
 }
 
 uint64_t mix(uint64_t value) {
@@ -54,6 +36,7 @@ AuditGuest::AuditGuest(const AuditProgram& program, const EngineFactory& make_en
   CHECK(memory.write(kRam, program.image));
   hart.pc = kRam.value;
   hart.scounteren = 7;
+  hart.isa = program.isa;
 }
 
 std::optional<std::string> AuditGuest::run_until(Step target) {
@@ -89,16 +72,8 @@ void AuditGuest::copy_memory(uint64_t random) {
   CHECK(memory.write(start + range.unit * take(places), copied));
 }
 
-// Not by Mmu, which guards the pages that it walks.
 std::optional<uint32_t> AuditGuest::next_instruction() const {
-  uint32_t bits = 0;
-  for (unsigned half = 0; half < 2; ++half) {
-    const std::optional<GuestAddress> place = walk(hart, memory, hart.pc + 2 * half);
-    if (!place || !memory.contains(*place, 2)) return {};
-    bits |= static_cast<uint32_t>(memory.load<uint16_t>(*place)) << 16 * half;
-    if (is_compressed(bits)) break;
-  }
-  return bits;
+  return instruction_at(hart.pc, hart.satp, ram);
 }
 
 uint64_t AuditGuest::observe(uint64_t what, uint64_t operand) {

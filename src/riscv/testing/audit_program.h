@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/types.h"
+#include "riscv/isa.h"
 
 namespace lockstep::riscv::testing {
 
@@ -38,6 +39,7 @@ struct PageRange {
 struct AuditProgram {
   Bytes image;
   std::vector<PageRange> writable;  // what inputs may overwrite
+  IsaExtensions isa = kAllExtensions;
 };
 
 // Straight-line code of random instructions (random_program.h): each runs a few times.

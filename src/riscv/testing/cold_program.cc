@@ -5,7 +5,8 @@ namespace lockstep::riscv::testing {
 
 AuditProgram cold_program(uint64_t seed) {
   return {random_program(seed, kAuditRam, ProgramDevices::kBoard),
-          {{kRandomProgramTables, 2, 8}, {kRandomProgramCode, 8, 4}, {kRandomProgramData, 8, 1}}};
+          {{kRandomProgramTables, 2, 8}, {kRandomProgramCode, 8, 4}, {kRandomProgramData, 8, 1}},
+          kAllExtensions};
 }
 
 }  // namespace lockstep::riscv::testing

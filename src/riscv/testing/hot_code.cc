@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/check.h"
+#include "riscv/csr_numbers.h"
 #include "riscv/encoder.h"
 #include "riscv/instruction_fields.h"
 #include "riscv/physical_memory.h"
@@ -18,7 +19,12 @@ namespace {
 constexpr uint64_t kCodeSize = kHotCodePages * kPageSize;
 constexpr uint64_t kReserve = 2048;  // no routine starts so near to the end of a half
 constexpr uint16_t kCompressedNop = 0x0001;
-constexpr uint16_t kCompressedReturn = 0x8082;
+// To the address in a register, without and with a link in ra.
+constexpr uint16_t kCompressedJump = 0x8002;
+constexpr uint16_t kCompressedCall = 0x9002;
+constexpr uint16_t compressed_jump(uint16_t form, uint8_t rs1) {
+  return static_cast<uint16_t>(form | rs1 << kRdShift);
+}
 constexpr std::array<uint8_t, 12> kValues = {6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 28, 29};
 constexpr std::array<uint8_t, 3> kDataPointers = {kSp, kS0, kS1};
 
@@ -98,6 +104,17 @@ std::vector<uint16_t> harmless_compressed() {
     if (memory && !is_data_pointer(made.rs1)) continue;
     if (writes_x && !is_value(made.rd)) continue;
     found.push_back(static_cast<uint16_t>(bits));
+  }
+  return found;
+}
+
+std::vector<Instruction> compressed_branches() {
+  std::vector<Instruction> found;
+  for (uint32_t bits = 0; bits < 1 << 16; ++bits) {
+    if (!is_compressed(bits)) continue;
+    const Instruction made = decode(bits);
+    const bool jump = made.opcode == Opcode::kJal && made.rd == 0;
+    if (made.opcode == Opcode::kBeq || made.opcode == Opcode::kBne || jump) found.push_back(made);
   }
   return found;
 }
@@ -218,17 +235,11 @@ class CodeMaker {
     in_leaf_ = true;
     for (uint64_t i = below(8); i > 0; --i) emit_plain();
     in_leaf_ = false;
-    if (one_in(3)) {
-      leaves_by_t0_.push_back(start);
-      emit(immediate_form(Opcode::kJalr, 0, kT0, 0));
-      return;
-    }
-    made_.leaves.push_back(start);
-    if (one_in(2)) {
-      half(kCompressedReturn);
-    } else {
-      emit(immediate_form(Opcode::kJalr, 0, kRa, 0));
-    }
+    const bool by_t0 = one_in(3);
+    (by_t0 ? leaves_by_t0_ : made_.leaves).push_back(start);
+    const uint8_t link = by_t0 ? kT0 : kRa;
+    if (one_in(2)) return half(compressed_jump(kCompressedJump, link));
+    emit(immediate_form(Opcode::kJalr, 0, link, 0));
   }
 
   void emit_routine() {
@@ -322,6 +333,10 @@ class CodeMaker {
       const bool from_x =
           row.format == Format::kIntegerToFp || row.format == Format::kIntegerExactToFp;
       const auto any_f = [&] { return static_cast<uint8_t>(below(32)); };
+      if (one_in(4)) {
+        const uint64_t place = kHotFloats + 8 * below(kHotFloatCount);
+        emit(immediate_form(Opcode::kFld, any_f(), kS2, static_cast<int32_t>(place)));
+      }
       word(random_word(row, to_x ? value() : any_f(), from_x ? source() : any_f(), any_f()));
     }
   }
@@ -353,11 +368,29 @@ class CodeMaker {
   }
 
   void emit_branch() {
+    if (one_in(3)) return emit_compressed_branch();
     const Opcode opcode = any_of(
         {Opcode::kBeq, Opcode::kBne, Opcode::kBlt, Opcode::kBge, Opcode::kBltu, Opcode::kBgeu});
     branch_over(opcode, source(), one_in(4) ? kInner : source(), [&] {
       for (uint64_t i = 1 + below(4); i > 0; --i) emit_plain();
     });
+  }
+
+  // c.beqz, c.bnez or c.j over one to three instructions.
+  void emit_compressed_branch() {
+    const uint64_t place = here();
+    half(0);
+    for (uint64_t i = 1 + below(3); i > 0; --i) emit_plain();
+    const auto distance = static_cast<int32_t>(here() - place);
+    std::vector<uint16_t> fitting;
+    static const std::vector<Instruction> branches = compressed_branches();
+    for (const Instruction& branch : branches) {
+      if (branch.immediate == distance && !is_data_pointer(branch.rs1)) {
+        fitting.push_back(static_cast<uint16_t>(branch.bits));
+      }
+    }
+    const uint16_t bits = any_of(fitting);
+    std::memcpy(made_.code.data() + place, &bits, sizeof(bits));
   }
 
   void emit_call() {
@@ -369,6 +402,7 @@ class CodeMaker {
     op(Opcode::kAdd, kT1, kT1, kS2);
     emit(immediate_form(Opcode::kLd, kT1, kT1, 0));
     op(Opcode::kAdd, kT1, kT1, kTp);
+    if (one_in(2)) return half(compressed_jump(kCompressedCall, kT1));
     emit(immediate_form(Opcode::kJalr, kRa, kT1, 0));
   }
 
@@ -484,7 +518,7 @@ class CodeMaker {
   }
 
   void emit_supervisor() {
-    switch (below(8)) {
+    switch (below(10)) {
       case 0:
         return rarely([&] {
           op(Opcode::kXor, kS9, kS9, kT6);
@@ -516,9 +550,31 @@ class CodeMaker {
           addi(kT1, kT1, static_cast<int32_t>(below(100)));
           csr(Opcode::kCsrrw, kZero, Csr::kStimecmp, kT1);
         });
+      case 7:
+        return emit_masked_interrupts();
+      case 8:
+        return csr(any_of({Opcode::kCsrrw, Opcode::kCsrrwi, Opcode::kCsrrs, Opcode::kCsrrc}),
+                   value(), any_of({Csr::kScause, Csr::kStval, Csr::kSepc}), value());
       default:
         return rarely([&] { emit_fence_or_call(); });
     }
+  }
+
+  // Interrupts are off for a while, in which one becomes pending, mostly in few turns of the loop.
+  void emit_masked_interrupts() {
+    const auto change = [&](Opcode opcode) {
+      csr(opcode, one_in(2) ? uint8_t{0} : value(), Csr::kSstatus, kStatusSie);
+    };
+    change(Opcode::kCsrrci);
+    emit_plain();
+    if (one_in(2)) {
+      rarely([&] { csr(Opcode::kCsrrsi, value(), Csr::kSip, kSoftwareInterrupt); });
+    } else if (one_in(2)) {
+      emit_device();
+    }
+    if (one_in(2)) emit_access();
+    change(Opcode::kCsrrsi);
+    emit_plain();
   }
 
   HotRandom& random_;

@@ -36,6 +36,9 @@ inline constexpr uint8_t kOuter = 27;
 
 inline constexpr uint64_t kHotCodePages = 8;  // the second half for S-mode
 inline constexpr uint64_t kHotLeaves = 32;    // in the table: offsets from the code's start
+// Behind that table: numbers that are special to floating point.
+inline constexpr uint64_t kHotFloats = 8 * kHotLeaves;
+inline constexpr uint64_t kHotFloatCount = 128;
 
 struct HotCode {
   Bytes code;

@@ -52,7 +52,8 @@ constexpr int32_t kFloatOffset = 256;  // in a menu, behind x0 to x31
 constexpr int32_t kSpareOffset = 512;  // sepc, sstatus, satp
 constexpr uint64_t kExceptionOffset = 0x400;
 constexpr uint64_t kRestartOffset = 0x600;
-constexpr uint64_t kRestartBits = 3;  // of interrupts, one in 4 restarts
+constexpr uint64_t kPlainIsaOneIn = 8;  // guests are offered no extension
+constexpr uint64_t kRestartBits = 3;    // of interrupts, one in 4 restarts
 constexpr std::array<uint8_t, 4> kSaved = {kT2, kT3, kT4, kT5};
 constexpr int32_t kSaveOffset = 64;  // in the page of state
 
@@ -72,7 +73,8 @@ class HotProgramMaker {
     return {std::move(image_),
             {{kLeafPages, kSpaces, 8},
              {kCodePages, 2 * kHotCodePages, 4},
-             {kDataPages + 1, kDataCount - 1, 1}}};
+             {kDataPages + 1, kDataCount - 1, 1}},
+            kAllExtensions};
   }
 
  private:
@@ -145,7 +147,10 @@ class HotProgramMaker {
       put_bytes(page(at + kHotCodePages), code_.twin);
     }
     for (uint64_t i = 0; i < kHotLeaves; ++i) put(page(kDataPages) + 8 * i, code_.leaves[i]);
-    for (uint64_t at = 8 * kHotLeaves; at < kDataCount * kPageSize; at += 8) {
+    for (uint64_t i = 0; i < kHotFloatCount; ++i) {
+      put(page(kDataPages) + (kHotFloats + 8 * i), float_value());
+    }
+    for (uint64_t at = kHotFloats + 8 * kHotFloatCount; at < kDataCount * kPageSize; at += 8) {
       put(page(kDataPages) + at, one_in(3) ? random_() : below(1000));
     }
   }
@@ -160,7 +165,11 @@ class HotProgramMaker {
                           0x43e0'0000'0000'0000, kSingle | 0x7f80'0000, kSingle | 0xffc0'0000,
                           kSingle | 0x7f80'0001, kSingle | 1, kSingle | 0x3f80'0000});
     if (one_in(3)) return special;
-    if (one_in(2)) return kSingle | random_() >> 32;
+    if (one_in(3)) return kSingle | random_() >> 32;
+    if (one_in(4)) return random_();
+    // Products near the ends of the range.
+    if (one_in(4)) return kSingle | (any_of<uint64_t>({0x2000'0000, 0x6000'0000}) + below(1 << 25));
+    if (one_in(3)) return any_of<uint64_t>({0x2000, 0x6000}) << 48 | random_() >> 15;
     return 0x3fe0'0000'0000'0000 + (random_() >> any_of({8, 10, 12}));
   }
 
@@ -417,7 +426,9 @@ class HotProgramMaker {
 }  // namespace
 
 AuditProgram hot_program(uint64_t seed) {
-  return HotProgramMaker(seed).make();
+  AuditProgram program = HotProgramMaker(seed).make();
+  if (seed % kPlainIsaOneIn == 0) program.isa = {};
+  return program;
 }
 
 }  // namespace lockstep::riscv::testing

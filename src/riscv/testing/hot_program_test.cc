@@ -11,7 +11,7 @@
 namespace lockstep::riscv::testing {
 namespace {
 
-constexpr uint64_t kSeeds = 24;
+constexpr uint64_t kSeeds = 40;
 constexpr uint64_t kSteps = 100'000;
 constexpr uint64_t kHot = 30;  // runs of one place
 
