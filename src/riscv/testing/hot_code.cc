@@ -166,6 +166,7 @@ class CodeMaker {
     return values.begin()[below(values.size())];
   }
   uint8_t value() { return any_of(kValues); }
+  uint8_t value_or_none() { return one_in(2) ? uint8_t{0} : value(); }
   uint8_t source() {
     return one_in(12) ? uint8_t{0} : one_in(10) ? any_of(kDataPointers) : value();
   }
@@ -526,10 +527,10 @@ class CodeMaker {
         });
       case 1:
       case 2:
-        csr(Opcode::kCsrrs, value(), Csr::kSstatus, kT5);
+        csr(Opcode::kCsrrs, value_or_none(), Csr::kSstatus, kT5);
         emit_access();
         if (one_in(4)) emit_float();
-        return csr(Opcode::kCsrrc, value(), Csr::kSstatus, kT5);
+        return csr(Opcode::kCsrrc, value_or_none(), Csr::kSstatus, kT5);
       case 3:
         return rarely([&] { emit({.opcode = Opcode::kWfi}); });
       case 4:  // returns to what follows, in S-mode
@@ -542,6 +543,11 @@ class CodeMaker {
           emit({.opcode = Opcode::kSret});
         });
       case 5:
+        if (one_in(2)) {  // a stretch without interrupts
+          csr(Opcode::kCsrrci, value_or_none(), Csr::kSstatus, kStatusSie);
+          emit_plain();
+          return csr(Opcode::kCsrrsi, value_or_none(), Csr::kSstatus, kStatusSie);
+        }
         return csr(any_of({Opcode::kCsrrs, Opcode::kCsrrc}), value(),
                    any_of({Csr::kSip, Csr::kSie, Csr::kScause, Csr::kStval, Csr::kSatp}), kZero);
       case 6:

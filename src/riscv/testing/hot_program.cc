@@ -200,6 +200,8 @@ class HotProgramMaker {
     std::array<uint64_t, 32> x{};
     for (uint64_t& value : x) value = one_in(2) ? random_() : below(64);
     x[kSp] = data(1 + below(3), 8 * below(256));
+    const bool of_users = supervisor && one_in(3);
+    if (of_users) x[kSp] -= kMegapage;
     x[kS0] = data(4, 8 * below(512));
     x[kS1] = data(5 + below(2), kPageSize - 4);
     x[kGp] = one_in(4) ? data(1, 0)
@@ -223,6 +225,7 @@ class HotProgramMaker {
     x[kT6] = satp_of(space) ^ satp_of(below(kSpaces));
     x[kT5] =
         any_of({kStatusSum, kStatusMxr, kStatusSum | kStatusMxr, kStatusFs, uint64_t{1} << 13});
+    if (of_users) x[kT5] = kStatusSum;
     const uint64_t status =
         (supervisor ? kStatusSpp : 0) | (one_in(16) ? 0 : kStatusSpie) |
         (one_in(2) ? kStatusSum : 0) | (one_in(6) ? kStatusMxr : 0) |
