@@ -42,7 +42,7 @@ void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run
 
   a_->alu_imm(Alu::kCmp, kBudget, static_cast<int32_t>(run.size));
   ColdExit& budget = cold_exit(ColdExit::To::kOverBudget, run.instructions[0].offset, 0);
-  a_->jcc(Cond::kLess, budget.label);
+  a_->jcc(Cond::kBelow, budget.label);
   if (run.straddles()) require_next_page(target.next_page);
   for (index_ = 0; index_ < run.size; ++index_) {
     here_ = &run.instructions[index_];

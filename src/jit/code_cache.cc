@@ -64,6 +64,7 @@ void CodeCache::add(uint64_t page, const Superblock& superblock, const x64::Asse
     if (owned.link.target == superblock.entry) turn(owned.link, superblock.code);
   }
   for (const Link& link : links) {
+    if (table.links.size() >= kMaxLinks) break;
     table.links.push_back({link, superblock.code});
     const uint32_t code = table.words[link.target / 2];
     if (code != not_translated_) turn(link, code);
@@ -82,25 +83,36 @@ void CodeCache::turn(const Link& link, uint32_t destination) {
               sizeof displacement);
 }
 
-void CodeCache::unlink(CodeTable& table, const Superblock& superblock) {
-  table.words[superblock.entry / 2] = not_translated_;
-  table.heat[superblock.entry / 2] = 0;
-  std::erase_if(table.links,
-                [&](const CodeTable::OwnedLink& owned) { return owned.owner == superblock.code; });
+void CodeCache::unlink(CodeTable& table, const std::bitset<kHalfwordsPerPage>& places) {
+  std::ranges::sort(dropped_);
+  std::erase_if(table.links, [&](const CodeTable::OwnedLink& owned) {
+    return std::ranges::binary_search(dropped_, owned.owner);
+  });
   for (const CodeTable::OwnedLink& owned : table.links) {
-    if (owned.link.target == superblock.entry) turn(owned.link, owned.link.stub);
+    if (places[owned.link.target / 2]) turn(owned.link, owned.link.stub);
   }
+  // What a page once had does not stay allocated.
+  constexpr size_t kWorthReturning = 4;
+  if (table.links.size() < table.links.capacity() / kWorthReturning) table.links.shrink_to_fit();
 }
 
 template <typename Drop>
 size_t CodeCache::drop_if(CodeTable& table, Drop drop) {
-  const size_t dropped = std::erase_if(table.superblocks, [&](const Superblock& block) {
+  std::bitset<kHalfwordsPerPage> places;
+  dropped_.clear();
+  std::erase_if(table.superblocks, [&](const Superblock& block) {
     if (!drop(block)) return false;
-    unlink(table, block);
+    const size_t place = block.entry / 2;
+    table.words[place] = not_translated_;
+    table.heat[place] = 0;
+    places.set(place);
+    dropped_.push_back(block.code);
     return true;
   });
-  if (dropped != 0) refresh_granules(table);
-  return dropped;
+  if (dropped_.empty()) return 0;
+  unlink(table, places);
+  refresh_granules(table);
+  return dropped_.size();
 }
 
 uint64_t CodeCache::granules_of(uint64_t first, uint64_t end) {
@@ -160,12 +172,14 @@ void CodeCache::drop_page(uint64_t page) {
 
 void CodeCache::reuse_region(size_t region) {
   ++statistics_.regions_reused;
+  const size_t size = 2 * area_bytes_;
+  const uint32_t start = area(kRoutineBytes + region * size, size).address;
   for (const Resident& resident : residents_[region]) {
     CodeTable* const table = tables_[resident.page].get();
-    if (table == nullptr) continue;
-    statistics_.evicted += drop_if(*table, [&](const Superblock& block) {
-      return block.code == resident.code && block.entry == resident.entry;
-    });
+    if (table == nullptr || table->words[resident.entry / 2] != resident.code) continue;
+    // All that the page has here, at once.
+    statistics_.evicted += drop_if(
+        *table, [start, size](const Superblock& block) { return block.code - start < size; });
   }
   residents_[region].clear();
   serialize_processor();

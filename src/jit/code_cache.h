@@ -50,7 +50,7 @@ struct CodeTable {
   std::vector<Superblock> superblocks;
   // Pages whose last instruction, a superblock of theirs, has its second half here.
   std::vector<uint64_t> reached_from;
-  // Jumps of this page's superblocks.
+  // Jumps of this page's superblocks: kMaxLinks at most.
   struct OwnedLink {
     Link link;
     uint32_t owner;  // code of the superblock that it is in
@@ -81,6 +81,9 @@ class CodeCache {
   // Tables at most: 8 KiB each. When they are used up, all are given up.
   static constexpr size_t kMaxTables = 4096;
   static constexpr size_t kTableBytes = kHalfwordsPerPage * sizeof(uint32_t);
+  // Jumps of a page that lead to superblocks directly. Those beyond stay at their stubs, so that
+  // what a store to the page costs is bounded, whatever the guest has there.
+  static constexpr size_t kMaxLinks = size_t{1} << 14;
 
   CodeCache(posix::CodeMemory memory, uint64_t pages);
 
@@ -143,9 +146,10 @@ class CodeCache {
 
   // Writes the displacement of a jump.
   void turn(const Link& link, uint32_t destination);
-  // The superblock is no more: jumps to it go to their stubs, its own are forgotten.
-  void unlink(CodeTable& table, const Superblock& superblock);
-  // Drops those of the superblocks that `drop` names; how many.
+  // The superblocks at these places are no more: jumps to them go to their stubs, the jumps of
+  // those in `dropped_` are forgotten.
+  void unlink(CodeTable& table, const std::bitset<kHalfwordsPerPage>& places);
+  // Drops those of the superblocks that `drop` names; how many. One pass over the page's links.
   template <typename Drop>
   size_t drop_if(CodeTable& table, Drop drop);
   static uint64_t granules_of(uint64_t first, uint64_t end);
@@ -169,6 +173,7 @@ class CodeCache {
   size_t main_used_ = 0;
   size_t cold_used_ = 0;
   std::array<std::vector<Resident>, kRegions> residents_;
+  std::vector<uint32_t> dropped_;  // scratch space of drop_if(): code of what it drops
   CodeCacheStatistics statistics_;
 };
 

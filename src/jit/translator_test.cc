@@ -67,5 +67,25 @@ TEST(Translator, EqualsTheInterpreterOnRandomGuests) {
   }
 }
 
+TEST(Translator, TranslatesInRunsOfAnyLength) {
+  constexpr uint64_t kTurns = 10'000;
+  TestGuest guest(TestGuest::kPages, translator_factory());
+  Assembler code(TestGuest::kCode);
+  code.li(kA0, TestBus::kDevice.value);
+  code.li(kA1, kTurns);
+  const uint64_t loop = code.here();
+  code.addi(kA1, kA1, -1);
+  code.branch(Opcode::kBne, kA1, kZero, loop);
+  code.store(Opcode::kSw, kZero, kA0);
+  code.spin();
+  guest.put(code);
+  guest.bus.on_write = [&](uint64_t, uint64_t) { guest.engine->request_stop(); };
+  guest.engine->run_until(Step(~uint64_t{0}));
+  EXPECT_EQ(guest.hart.pc, code.here() - 4);
+  EXPECT_EQ(guest.hart.x[kA1], 0u);
+  EXPECT_GT(guest.hart.step.value, 2 * kTurns);
+  EXPECT_LT(guest.engine->statistics().interpreted_steps, kTurns / 10);
+}
+
 }  // namespace
 }  // namespace lockstep::jit
