@@ -252,7 +252,7 @@ def audit(vm, engine):
 
 
 def audit_of_jit(vm):
-    """A boot that the translator recorded is the same on both engines, side by side, all the way."""
+    """A boot that the translator recorded is the same on both engines, side by side."""
     audit(vm, "jit")
 
 
