@@ -188,10 +188,10 @@ def errors(vm):
     connect_when_ready(vm).close()
 
 
-def record(vm, recording):
+def record(vm, recording, *flags):
     """Records a boot with network and disk traffic, until the guest is powered off."""
     command = [str(vm.programs / "lockstep"), "--state-dir", str(vm.state), "record",
-               str(vm.config), str(recording)]
+               str(vm.config), str(recording), *flags]
     with open(vm.directory / "record.txt", "wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
                                    stderr=output)
@@ -239,6 +239,28 @@ def record_and_replay(vm):
     require(replay_figures(result.stdout)["steps"] > 0, "what precedes the damage did not replay")
 
 
+def audit(vm, engine):
+    recording = vm.directory / "run.lslog"
+    record(vm, recording, "--engine", engine)
+    result = subprocess.run([str(vm.programs / "lockstep-audit"), "boot", str(recording)],
+                            capture_output=True, text=True, timeout=900)
+    print(f"recorded on {engine}: {result.stdout}", end="", flush=True)
+    require(result.returncode == 0, result.stdout + result.stderr)
+    found = re.match(r"(\d+) steps, .* (\d+) comparisons, 0 mismatches", result.stdout)
+    require(found is not None and int(found.group(1)) > 300_000_000 and int(found.group(2)) > 300,
+            result.stdout)
+
+
+def audit_of_jit(vm):
+    """A boot that the translator recorded is the same on both engines, side by side, to the end."""
+    audit(vm, "jit")
+
+
+def audit_of_interpreter(vm):
+    """The same, recorded on the interpreter."""
+    audit(vm, "interpreter")
+
+
 def planted_nondeterminism(vm):
     """An input that was not logged is caught at the first digest after it."""
     recording = vm.directory / "planted.lslog"
@@ -260,7 +282,8 @@ def planted_nondeterminism(vm):
 
 SCENARIOS = {function.__name__: function for function in (
     both_killed, strangers, arbiter_gone, operator_failover, backup_killed, guest_power_off,
-    divergence, errors, record_and_replay, planted_nondeterminism)}
+    divergence, errors, record_and_replay, audit_of_interpreter, audit_of_jit,
+    planted_nondeterminism)}
 
 
 def main():
