@@ -252,11 +252,7 @@ def audit(vm, engine):
 
 
 def audit_of_jit(vm):
-<<<<<<< HEAD
-    """A boot that the translator recorded is the same on both engines, side by side."""
-=======
     """A boot that the translator recorded is the same on both engines, side by side, to the end."""
->>>>>>> audit
     audit(vm, "jit")
 
 
