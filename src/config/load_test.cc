@@ -145,8 +145,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"isa = [\"zba\"]\n", "3:7: isa: must be an instruction set in quotes, not a list"},
         BadValue{"engine = \"auto\"\n",
                  "3:10: engine: must be one of \"jit\", \"interpreter\", not \"auto\""},
-        BadValue{"code_cache = \"1023K\"\n", "3:14: code_cache: must be 1M to 512M, not 1023K"},
-        BadValue{"code_cache = \"513M\"\n", "3:14: code_cache: must be 1M to 512M, not 513M"},
+        BadValue{"code_cache = \"8191K\"\n", "3:14: code_cache: must be 8M to 512M, not 8191K"},
+        BadValue{"code_cache = \"513M\"\n", "3:14: code_cache: must be 8M to 512M, not 513M"},
         BadValue{"[protection]\nengine_b = \"qemu\"\n",
                  "4:12: protection.engine_b: must be one of \"jit\", \"interpreter\", not "
                  "\"qemu\""},

@@ -15,7 +15,7 @@ TEST(Render, WhatIsWrittenReadsBackEqual) {
   const Loaded loaded = parse_config(
       "name = \"vm.1\"\nmemory = \"1G\"\nkernel = \"k\"\ninitrd = \"a b\\\"c\\\\d\"\n"
       "cmdline = \"x=\\\"1\\\"\\t\\u007F\"\nisa = \"rv64gc_zbs_zba\"\n"
-      "engine = \"interpreter\"\ncode_cache = \"2M\"\n"
+      "engine = \"interpreter\"\ncode_cache = \"16M\"\n"
       "[[disk]]\npath = \"d0\"\n[[disk]]\npath = \"d1\"\nreadonly = true\n"
       "[[net]]\nforward = [\"tcp:127.0.0.1:1:2\", \"udp:0.0.0.0:0:53\"]\n[[net]]\n"
       "[protection]\nbackups = 0\narbiter = \"dir:/x\"\nmax_unacknowledged = 1048577\n"

@@ -23,9 +23,10 @@ namespace lockstep::config {
 inline constexpr size_t kMaxDisks = 4;
 inline constexpr size_t kMaxNets = 2;
 inline constexpr size_t kMaxForwards = 64;
-// Of the translator's code cache, in bytes: less than the least is no use to it (jit/translator.h),
-// and the most leaves room for all else that lies below 2 GiB (io/posix/code_memory.h).
-inline constexpr uint64_t kMinCodeCacheBytes = uint64_t{1} << 20;
+// Of the translator's code cache, in bytes: with less than the least it would translate the same
+// code again and again (a boot of Debian emits some 40 MiB), and the most leaves room for all else
+// that lies below 2 GiB (io/posix/code_memory.h).
+inline constexpr uint64_t kMinCodeCacheBytes = uint64_t{8} << 20;
 inline constexpr uint64_t kMaxCodeCacheBytes = uint64_t{512} << 20;
 
 // What runs the guest's instructions. The names are the same in the file, on the command line and

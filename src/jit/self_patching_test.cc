@@ -126,6 +126,27 @@ TEST_P(SelfPatching, OfAnInstructionAcrossTwoPagesHalfByHalf) {
   EXPECT_EQ(run_on_both(code)->hart.x[kA0], kSum);
 }
 
+TEST_P(SelfPatching, OfAFunctionInAnotherPageByTwoStores) {
+  // The first store makes the page one without code, the second may be a plain one: and both must
+  // be noticed again in the next turn.
+  const uint64_t function = TestGuest::kCode.value + kPageSize;
+  Assembler code(TestGuest::kCode);
+  set_up(code);
+  code.li(kT0, function);
+  const uint64_t loop = code.here();
+  turn(code);
+  code.store(Opcode::kSh, kT1, kT0, 0);
+  code.emit(immediate_form(Opcode::kSrli, kT3, kT1, 16));
+  code.store(Opcode::kSh, kT3, kT0, 2);
+  fence(code);
+  code.jalr(kRa, kT0);
+  close(code, loop);
+  code.pad_to(function);
+  code.word(kAddTwo);
+  code.jalr(kZero, kRa);
+  EXPECT_EQ(run_on_both(code)->hart.x[kA0], kSum);
+}
+
 TEST_P(SelfPatching, OfAFunctionInAnotherPageByOneStoreAcrossItsEnd) {
   // The function's first instruction lies across two pages and is written by one store.
   const uint64_t function = TestGuest::kCode.value + 2 * kPageSize - 2;

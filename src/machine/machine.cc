@@ -1,6 +1,8 @@
 #include "machine/machine.h"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <fmt/format.h>
 #include <utility>
 
@@ -99,6 +101,17 @@ Status Machine::Impl::power_on() {
   return load_boot(board_, boot_plan_, memory_, hart_);
 }
 
+// A page that is zero stays untouched: one that the guest never used takes no memory of the host.
+void Machine::Impl::clear_ram() {
+  static constexpr std::array<std::byte, riscv::kPageSize> kZeroes{};
+  for (uint64_t page = 0; page < memory_.page_count(); ++page) {
+    const auto bytes = ram_.subspan(page * riscv::kPageSize, riscv::kPageSize);
+    if (std::memcmp(bytes.data(), kZeroes.data(), bytes.size()) == 0) continue;
+    std::ranges::fill(bytes, std::byte{0});
+    memory_.set_flag(page, riscv::PhysicalMemory::kDirty);
+  }
+}
+
 // The power-on state again; steps, guest time and the numbers of outputs and inputs go on.
 Status Machine::Impl::restart() {
   restart_wanted_ = false;
@@ -108,10 +121,7 @@ Status Machine::Impl::restart() {
   fresh.traps = hart_.traps;
   fresh.time = hart_.time;
   hart_ = fresh;
-  std::fill(ram_.begin(), ram_.end(), std::byte{0});
-  for (uint64_t page = 0; page < memory_.page_count(); ++page) {
-    memory_.set_flag(page, riscv::PhysicalMemory::kDirty);
-  }
+  clear_ram();
   engine_->flush();
   Status loaded = load_boot(board_, boot_plan_, memory_, hart_);
   if (!loaded) {

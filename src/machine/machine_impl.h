@@ -76,6 +76,7 @@ class Machine::Impl final : public riscv::Bus,
   devices::virtio::MmioTransport& add_virtio(devices::virtio::Model& model);
   const Window* find_window(GuestAddress address, unsigned size) const;
   Status restart();
+  void clear_ram();
   Status refuse(const log::Entry& entry, std::string reason) const;
   Status apply_time(const log::Entry& entry, GuestTicks ticks, uint64_t rate_q32);
   Status apply_frame(const log::Entry& entry, const log::FrameIn& frame);

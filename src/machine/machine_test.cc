@@ -247,6 +247,18 @@ TEST(MachineRestart, IsThePowerOnStateWithStepsAndNumbersGoingOn) {
   }
 }
 
+TEST(MachineRestart, IsSeenByTheDigestWhicheverPagesAnEarlierOneSaw) {
+  constexpr uint64_t kSteps = 50;
+  TestMachine seen(resetting_kernel(9));
+  TestMachine unseen(resetting_kernel(9));
+  for (TestMachine* guest : {&seen, &unseen}) {
+    ASSERT_TRUE(guest->machine->run_until(Step(kSteps)).has_value());
+    if (guest == &seen) guest->machine->digest();
+    ASSERT_TRUE(guest->apply(log::Control{log::ControlOperation::kReset}));
+  }
+  EXPECT_EQ(seen.machine->digest(), unseen.machine->digest());
+}
+
 // A restart from other bytes would be the start of another machine.
 TEST(MachineRestart, WithoutTheBytesOfTheFirstStartIsAnErrorThatStays) {
   Bytes other = resetting_kernel(1);

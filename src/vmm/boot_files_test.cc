@@ -5,7 +5,10 @@
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <random>
+
+#include "io/posix/process.h"
 
 namespace lockstep::vmm {
 namespace {
@@ -90,6 +93,30 @@ TEST_F(BootFiles, AWriteIntoOneIsRefused) {
   ASSERT_FALSE(initrd->read().has_value());
   EXPECT_THAT(initrd->read().error().text(), HasSubstr("it gave 4096 bytes, now 10"));
   EXPECT_FALSE(opened->file.read().has_value());
+}
+
+uint64_t bytes_from_the_kernel() {
+  const struct mallinfo2 info = ::mallinfo2();
+  return info.arena + info.hblkhd;
+}
+
+TEST_F(BootFiles, TakeNoMemoryBetweenReads) {
+  constexpr size_t kLargeBytes = size_t{12} << 20;
+  constexpr size_t kSlackBytes = size_t{2} << 20;
+  posix::return_large_blocks();
+  write(Bytes(kLargeBytes * 2, std::byte{1}));
+  const uint64_t before = bytes_from_the_kernel();
+  const machine::BootFile large = open_initrd(path_).value();
+  const auto kept = std::filesystem::path(path_.string() + ".kept");
+  std::filesystem::rename(path_, kept);
+  write(Bytes(kLargeBytes, std::byte{1}));
+  const machine::BootFile smaller = open_initrd(path_).value();
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(large.read().value().size(), kLargeBytes * 2);
+    ASSERT_EQ(smaller.read().value().size(), kLargeBytes);
+    EXPECT_LT(bytes_from_the_kernel(), before + kSlackBytes);
+  }
+  std::filesystem::remove(kept);
 }
 
 TEST_F(BootFiles, MissingAndEmptyOnesAreNamed) {

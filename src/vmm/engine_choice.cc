@@ -4,7 +4,7 @@
 
 namespace lockstep::vmm {
 
-static_assert(config::kMinCodeCacheBytes == jit::kMinCodeCacheBytes);
+static_assert(config::kMinCodeCacheBytes >= jit::kMinCodeCacheBytes);
 
 machine::EngineChoice engine_choice(config::Engine engine) {
   machine::EngineChoice choice;

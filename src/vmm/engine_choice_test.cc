@@ -13,12 +13,12 @@ using machine::EngineKind;
 
 TEST(EngineChoice, IsWhatTheConfigurationSaysOfTheReplica) {
   const config::Loaded config = config::parse_config(
-      "name = \"vm\"\nkernel = \"/k\"\ncode_cache = \"2M\"\n"
+      "name = \"vm\"\nkernel = \"/k\"\ncode_cache = \"16M\"\n"
       "[protection]\nengine_b = \"interpreter\"\n",
       "/vm.toml");
   ASSERT_TRUE(config) << config.error().text();
   EXPECT_EQ(engine_choice(*config, Node::kA).kind, EngineKind::kTranslator);
-  EXPECT_EQ(engine_choice(*config, Node::kA).translator.code_cache_bytes, size_t{2} << 20);
+  EXPECT_EQ(engine_choice(*config, Node::kA).translator.code_cache_bytes, size_t{16} << 20);
   EXPECT_EQ(engine_choice(*config, Node::kB).kind, EngineKind::kInterpreter);
 }
 

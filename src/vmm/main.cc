@@ -16,6 +16,7 @@
 #include "config/engines.h"
 #include "config/layout.h"
 #include "config/load.h"
+#include "io/posix/process.h"
 #include "vmm/replay_command.h"
 #include "vmm/replica_process.h"
 
@@ -94,6 +95,7 @@ int main(int argc, char** argv) {
   vmm::add_options(app, line);
   CLI11_PARSE(app, argc, argv);
   set_diagnostics_name("lockstep-vmm");
+  posix::return_large_blocks();
   const Status done = line.replay.empty()
                           ? vmm::run_replica(line)
                           : vmm::replay_recording(line.replay, *config::parse_engine(line.engine));

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <string>
 
+#include "tests/audit/boot.h"
 #include "tests/audit/programs.h"
 
 namespace lockstep::audit {
@@ -38,8 +39,16 @@ int run(int argc, char** argv) {
       ->default_str("0:100");
   of_programs->add_option("--steps", programs.steps, "of each guest")->capture_default_str();
   of_programs->add_flag("--stop", programs.stop_at_first, "at the first difference");
+  BootOptions boot;
+  CLI::App* const of_boot =
+      app.add_subcommand("boot", "a recording on both engines, by `lockstep record`");
+  of_boot->add_option("recording", boot.recording)->required()->check(CLI::ExistingFile);
+  of_boot->add_option("--every", boot.every, "steps between two comparisons")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  of_boot->add_option("--chaos", boot.chaos_seed, "a seed for the translator's options");
   CLI11_PARSE(app, argc, argv);
-  return audit_programs(programs);
+  return of_boot->parsed() ? audit_boot(boot) : audit_programs(programs);
 }
 
 }  // namespace

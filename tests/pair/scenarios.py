@@ -7,6 +7,7 @@
 import argparse
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -118,14 +119,26 @@ def backup_killed(vm):
     counter.finish()
 
 
+def type_on_console(vm, line):
+    console = socket.socket(socket.AF_UNIX)
+    console.connect(os.path.relpath(vm.vm_directory() / "gateway/console.sock"))
+    console.sendall(b"\n" + line.encode() + b"\n")
+    return console
+
+
+def await_console(vm, text, times, timeout_s=120):
+    deadline = time.monotonic() + timeout_s
+    while vm.console_log().count(text) < times:
+        require(time.monotonic() < deadline, f"the guest did not say '{text}' {times} times")
+        time.sleep(0.1)
+
+
 def guest_power_off(vm):
     """The guest powers itself off: both replicas end, nobody fails over."""
     vm.up()
     connect_when_ready(vm)
     pids = [vm.pid_of("a"), vm.pid_of("b")]
-    console = socket.socket(socket.AF_UNIX)
-    console.connect(os.path.relpath(vm.vm_directory() / "gateway/console.sock"))
-    console.sendall(b"\npoweroff -f\n")
+    console = type_on_console(vm, "poweroff -f")
     deadline = time.monotonic() + 60
     while any(is_program(pid, "lockstep-vmm") for pid in pids):
         require(time.monotonic() < deadline, "the replicas did not end")
@@ -133,6 +146,45 @@ def guest_power_off(vm):
     log = (vm.vm_directory() / "replica-b/log.txt").read_text()
     require("failing-over" not in log, "the backup took a power-off for a failure")
     require("-> off" in log, "the backup does not say that the VM is off")
+    console.close()
+
+
+def guest_restart(vm):
+    """The guest restarts: both replicas from the files of the start, or, once changed, neither."""
+    kernel = vm.directory / "vmlinuz"
+    shutil.copyfile(vm.guest / "vmlinuz", kernel)
+    vm.write_config(kernel=str(kernel))
+    vm.up()
+    connect_when_ready(vm).close()
+    # A new kernel in the old one's place, as a package manager puts it there, is for the next start.
+    replacement = vm.directory / "vmlinuz.new"
+    shutil.copyfile(kernel, replacement)
+    with open(replacement, "r+b") as file:
+        file.seek(1_000_000)
+        file.write(b"changed")
+    held = vm.directory / "vmlinuz.held"
+    os.link(kernel, held)
+    replacement.rename(kernel)
+    await_console(vm, "lockstep-guest ready", 1)
+    console = type_on_console(vm, "reboot -f")
+    await_console(vm, "lockstep-guest ready", 2)
+    counter = Counter(connect_when_ready(vm))
+    counter.start()
+    counter.await_progress(100)
+    for node in ("a", "b"):
+        require(vm.replica(node)["state"] == "protected", f"{node} did not follow the restart")
+    counter.finish()
+    console.close()
+
+    with open(held, "r+b") as file:
+        file.seek(1_000_000)
+        file.write(b"changed")
+    console = type_on_console(vm, "reboot -f")
+    for node in ("a", "b"):
+        reason = vm.await_state(node, "halted")["reason"]
+        require("cannot restart" in reason and "vmlinuz" in reason and "start the VM anew" in reason,
+                f"replica {node} does not say why it halted: {reason}")
+    console.close()
 
 
 def divergence(vm):
@@ -188,10 +240,10 @@ def errors(vm):
     connect_when_ready(vm).close()
 
 
-def record(vm, recording):
+def record(vm, recording, *flags, restart=False):
     """Records a boot with network and disk traffic, until the guest is powered off."""
     command = [str(vm.programs / "lockstep"), "--state-dir", str(vm.state), "record",
-               str(vm.config), str(recording)]
+               str(vm.config), str(recording), *flags]
     with open(vm.directory / "record.txt", "wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
                                    stderr=output)
@@ -206,6 +258,11 @@ def record(vm, recording):
         require(redis.command("INCR counter") == str(i + 1).encode(), "INCR failed")
     require(redis.command("SAVE") == b"OK", "SAVE failed")
     redis.close()
+    if restart:
+        await_console(vm, "lockstep-guest ready", 1)
+        console = type_on_console(vm, "reboot -f")
+        await_console(vm, "lockstep-guest ready", 2)
+        console.close()
     vm.down()
     require(process.wait(60) == 0, (vm.directory / "record.txt").read_text())
 
@@ -216,9 +273,9 @@ def replay_figures(text):
 
 
 def record_and_replay(vm):
-    """A recorded boot replays without a mismatch on either engine; damage is refused."""
+    """A recorded boot and restart replay without a mismatch on either engine; damage is refused."""
     recording = vm.directory / "run.lslog"
-    record(vm, recording)
+    record(vm, recording, restart=True)
     result = vm.client("replay", str(recording), timeout=600)
     figures = replay_figures(result.stdout)
     print(result.stdout, flush=True)
@@ -237,6 +294,28 @@ def record_and_replay(vm):
     said = result.stdout + result.stderr
     require(result.returncode != 0 and "offset" in said and "frame" in said, said)
     require(replay_figures(result.stdout)["steps"] > 0, "what precedes the damage did not replay")
+
+
+def audit(vm, engine):
+    recording = vm.directory / "run.lslog"
+    record(vm, recording, "--engine", engine)
+    result = subprocess.run([str(vm.programs / "lockstep-audit"), "boot", str(recording)],
+                            capture_output=True, text=True, timeout=900)
+    print(f"recorded on {engine}: {result.stdout}", end="", flush=True)
+    require(result.returncode == 0, result.stdout + result.stderr)
+    found = re.match(r"(\d+) steps, .* (\d+) comparisons, 0 mismatches", result.stdout)
+    require(found is not None and int(found.group(1)) > 300_000_000 and int(found.group(2)) > 300,
+            result.stdout)
+
+
+def audit_of_jit(vm):
+    """A boot that the translator recorded is the same on both engines, side by side, to the end."""
+    audit(vm, "jit")
+
+
+def audit_of_interpreter(vm):
+    """The same, recorded on the interpreter."""
+    audit(vm, "interpreter")
 
 
 def planted_nondeterminism(vm):
@@ -260,7 +339,8 @@ def planted_nondeterminism(vm):
 
 SCENARIOS = {function.__name__: function for function in (
     both_killed, strangers, arbiter_gone, operator_failover, backup_killed, guest_power_off,
-    divergence, errors, record_and_replay, planted_nondeterminism)}
+    guest_restart, divergence, errors, record_and_replay, audit_of_interpreter, audit_of_jit,
+    planted_nondeterminism)}
 
 
 def main():

@@ -1,6 +1,7 @@
 #include "io/posix/process.h"
 
 #include <csignal>
+#include <malloc.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -30,6 +31,12 @@ void ignore_broken_pipes() {
 
 int own_process_id() {
   return ::getpid();
+}
+
+void return_large_blocks() {
+  // Either call ends the adapting.
+  CHECK(::mallopt(M_MMAP_THRESHOLD, kReturnedBlockBytes) == 1);
+  CHECK(::mallopt(M_TRIM_THRESHOLD, kReturnedBlockBytes) == 1);
 }
 
 bool run_thread_promptly() {

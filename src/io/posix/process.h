@@ -17,6 +17,12 @@ void ignore_broken_pipes();
 
 int own_process_id();
 
+// From now on a block of kReturnedBlockBytes or more that this process frees goes back to the
+// kernel at once, and so does the end of a heap of which that much is free. Else the C library
+// adapts to the largest block that was ever freed and keeps tens of megabytes.
+inline constexpr int kReturnedBlockBytes = 4 << 20;
+void return_large_blocks();
+
 // Asks the kernel to run the calling thread as soon as it has something to do, whatever else the
 // host computes (SCHED_RR at its lowest priority). For a thread that does little at a time. Threads
 // that it starts later do not inherit it. False where the user may not (RLIMIT_RTPRIO).

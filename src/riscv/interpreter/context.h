@@ -44,8 +44,8 @@ class Translations {
 };
 
 struct Context final : WriteObserver {
-  // Predecoded pages kept at most, with the one that runs beside them: 64 MiB.
-  static constexpr size_t kMaxCodePages = 2048;
+  // Predecoded pages kept at most, with the one that runs beside them: 32 MiB.
+  static constexpr size_t kMaxCodePages = 1024;
   // A page of code that is written this often is given up as code until it runs again.
   static constexpr uint32_t kRetireAfterWrites = 256;
 

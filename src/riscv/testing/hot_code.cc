@@ -468,7 +468,10 @@ class CodeMaker {
       if (one_in(3)) word(instruction_row(Opcode::kFenceI).match);
       if (!ahead) {
         const Opcode store = any_of({Opcode::kSw, Opcode::kSw, Opcode::kSh});
-        return put(made_.code, place, encode(store_form(store, kT1, kS4, 0)));
+        put(made_.code, place, encode(store_form(store, kT1, kS4, 0)));
+        if (!one_in(3)) return;
+        emit(immediate_form(Opcode::kSrli, kT2, kS4, 16));
+        return emit(store_form(Opcode::kSh, kT1, kT2, 2));
       }
       for (uint64_t i = below(3); i > 0; --i) emit_plain();
       const Opcode store = any_of({Opcode::kSw, Opcode::kSd, Opcode::kSh});
