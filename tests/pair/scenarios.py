@@ -156,7 +156,7 @@ def guest_restart(vm):
     vm.write_config(kernel=str(kernel))
     vm.up()
     connect_when_ready(vm).close()
-    # A new kernel in the old one's place, as a package manager puts it there, is for the next start.
+    # A new kernel in the old one's place, as a package manager puts it, is for the next start.
     replacement = vm.directory / "vmlinuz.new"
     shutil.copyfile(kernel, replacement)
     with open(replacement, "r+b") as file:
@@ -182,7 +182,7 @@ def guest_restart(vm):
     console = type_on_console(vm, "reboot -f")
     for node in ("a", "b"):
         reason = vm.await_state(node, "halted")["reason"]
-        require("cannot restart" in reason and "vmlinuz" in reason and "start the VM anew" in reason,
+        require(all(part in reason for part in ("cannot restart", "vmlinuz", "start the VM anew")),
                 f"replica {node} does not say why it halted: {reason}")
     console.close()
 
