@@ -36,6 +36,7 @@ constexpr uint64_t kSpaces = 4;
 constexpr uint64_t kWindow = 0x4000'0000;
 constexpr uint64_t kMegapage = uint64_t{1} << 21;
 constexpr uint64_t kAgain = 3 * kMegapage;  // from an address to another that maps to the same
+constexpr GuestAddress kNowhere{0};         // neither RAM nor a device
 constexpr uint64_t kUserDevices = 0xc000'0000;
 constexpr uint64_t kSupervisorDevices = 0x1'0000'0000;
 enum LeafTable : uint64_t { kUserCode, kUserTwin, kSupervisorCode, kSupervisorTwin };
@@ -173,13 +174,14 @@ class HotProgramMaker {
     return 0x3fe0'0000'0000'0000 + (random_() >> any_of({8, 10, 12}));
   }
 
-  // What toggles a PTE: to another page, or one of its rights.
+  // What toggles a PTE: to another page, or to where nothing is, or one of its rights.
   uint64_t pte_change(bool of_code, uint64_t slot) {
     if (!one_in(3)) {
       const uint64_t target = of_code ? kCodePages + slot % kHotCodePages : kDataPages + slot % 8;
       const uint64_t other =
           of_code ? kTwinPages + slot % kHotCodePages : kDataPages + 1 + below(kDataCount - 1);
-      return make_pte(page(target), 0) ^ make_pte(page(other), 0);
+      const GuestAddress place = one_in(8) ? kNowhere : page(other);
+      return make_pte(page(target), 0) ^ make_pte(place, 0);
     }
     return any_of<uint64_t>({kPteValid, kPteWrite, kPteExecute, kPteUser, kPteAccessed, kPteDirty});
   }
