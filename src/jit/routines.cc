@@ -44,6 +44,22 @@ class Emitter {
   void emit_enter();
   void emit_exits();
   void emit_jump_slowly();
+  // Calls, and goes back with ZF set when code must be left, or on at hart.pc: by the outcome in
+  // `outcome`.
+  template <typename Function>
+  void call_for_access(Function helper, Reg outcome) {
+    a_.alu_imm(Alu::kSub, Reg::kRsp, 8);  // aligned again
+    call(helper);
+    a_.alu_imm(Alu::kAdd, Reg::kRsp, 8);
+    fill();
+    a_.alu_l_imm(Alu::kCmp, outcome, 1);
+    Label gone;
+    a_.jcc(Cond::kAbove, gone);
+    a_.ret();
+    a_.bind(gone);
+    a_.alu_imm(Alu::kAdd, Reg::kRsp, 8);  // not back to the superblock
+    a_.jmp_to(resume_);
+  }
   uint32_t emit_load(Helpers::Load helper);
   uint32_t emit_store(Helpers::Store helper);
   uint32_t emit_step(Helpers::Step helper, bool floating_point);
@@ -139,17 +155,7 @@ uint32_t Emitter::emit_load(Helpers::Load helper) {
   a_.mov(Reg::kRsi, Reg::kRax);
   a_.mov_l(Reg::kRdx, Reg::kRcx);
   a_.mov(Reg::kRcx, kBudget);
-  a_.alu_imm(Alu::kSub, Reg::kRsp, 8);
-  call(helper);
-  a_.alu_imm(Alu::kAdd, Reg::kRsp, 8);
-  fill();
-  a_.alu_l_imm(Alu::kCmp, Reg::kRdx, 1);
-  Label gone;
-  a_.jcc(Cond::kAbove, gone);
-  a_.ret();
-  a_.bind(gone);
-  a_.alu_imm(Alu::kAdd, Reg::kRsp, 8);
-  a_.jmp_to(resume_);
+  call_for_access(helper, Reg::kRdx);
   return address;
 }
 
@@ -160,17 +166,7 @@ uint32_t Emitter::emit_store(Helpers::Store helper) {
   a_.mov(Reg::kRsi, Reg::kRax);
   a_.mov_l(Reg::kRcx, Reg::kRcx);
   a_.mov(Reg::kR8, kBudget);
-  a_.alu_imm(Alu::kSub, Reg::kRsp, 8);
-  call(helper);
-  a_.alu_imm(Alu::kAdd, Reg::kRsp, 8);
-  fill();
-  a_.alu_l_imm(Alu::kCmp, Reg::kRax, 1);
-  Label gone;
-  a_.jcc(Cond::kAbove, gone);
-  a_.ret();
-  a_.bind(gone);
-  a_.alu_imm(Alu::kAdd, Reg::kRsp, 8);
-  a_.jmp_to(resume_);
+  call_for_access(helper, Reg::kRax);
   return address;
 }
 

@@ -23,21 +23,7 @@ Context::Context(Hart& the_hart, PhysicalMemory& the_memory, Bus& the_bus,
 Context::~Context() = default;
 
 bool Context::execute() {
-  const Op* op = lookup(hart.pc);
-  if (op == nullptr) {
-    fail_to_fetch();
-    return false;
-  }
-  uint64_t* const x = hart.x;
-  // Counted in a register: `left` is only written, so that no step waits for the one before.
-  uint64_t remaining = left;
-  do {
-    left = --remaining;
-    op = op->run(*this, op, x);
-    if (op == nullptr) return false;
-  } while (remaining != 0);
-  hart.pc = pc_of(op);
-  return true;
+  return execute_until([](uint64_t, uint64_t) { return false; });
 }
 
 void Context::fail_to_fetch() {

@@ -155,6 +155,7 @@ bool Context::execute_until(Look look) {
     return false;
   }
   uint64_t* const x = hart.x;
+  // Counted in a register: `left` is only written, so that no step waits for the one before.
   uint64_t remaining = left;
   do {
     left = --remaining;
