@@ -334,6 +334,60 @@ TEST(TranslatorSum, IsOfNoMeaningInUserMode) {
   }
 }
 
+TEST(TranslatorSum, AHandlerOfUserCodeReachesWhatSModeReaches) {
+  // U-mode has used its page, so that it is cached for U-mode; the handler, without SUM, may not.
+  struct Case {
+    const char* name;
+    std::function<void(Assembler&)> trap;
+  };
+  const std::vector<Case> cases = {
+      {"load", [](Assembler& code) { code.load(Opcode::kLd, kA2, kKernelPlace); }},
+      {"store", [](Assembler& code) { code.store(Opcode::kSd, kA2, kKernelPlace); }},
+      {"atomic", [](Assembler& code) { code.op(Opcode::kAmoaddD, kA2, kKernelPlace, kA2); }},
+      {"ecall", [](Assembler& code) { code.op(Opcode::kEcall); }},
+      {"ebreak", [](Assembler& code) { code.op(Opcode::kEbreak); }},
+      {"CSR", [](Assembler& code) { code.csr_read(kA2, Csr::kSscratch); }},
+      {"stvec", [](Assembler& code) { code.csr_read(kA2, Csr::kStvec); }},
+      {"jump", [](Assembler& code) { code.jalr(kZero, kKernelPlace); }},
+  };
+  for (const Case& tested : cases) {
+    SCOPED_TRACE(tested.name);
+    const auto guest = run(
+        {.steps = 30}, [](Assembler& code) { code.nop(); },
+        [&](TestGuest& g) {
+          constexpr GuestAddress kSecondHandler = TestGuest::kHandler + kPageSize;
+          g.hart.privilege = Privilege::kUser;
+          g.hart.pc = kUserCode;
+          g.hart.x[kT4] = kSecondHandler.value;
+          Assembler user(kUserCodePage);
+          user.load(Opcode::kLd, kA0, kPlace);
+          user.store(Opcode::kSd, kA0, kPlace, 8);
+          tested.trap(user);
+          user.spin();
+          g.put(user);
+          Assembler handler(TestGuest::kHandler);
+          handler.csr_write(Csr::kStvec, kT4);
+          handler.load(Opcode::kLd, kA7, kPlace);                // faults
+          handler.store(Opcode::kSd, kKernelPlace, kPlace, 16);  // faults
+          handler.load(Opcode::kLd, kA3, kKernelPlace);
+          handler.store(Opcode::kSd, kPlace, kKernelPlace, 8);
+          handler.spin();
+          g.put(handler);
+          Assembler second(kSecondHandler);
+          second.csr_read(kT6, Csr::kSepc);
+          second.addi(kT6, kT6, 4);
+          second.csr_write(Csr::kSepc, kT6);
+          second.op(Opcode::kSret);
+          g.put(second);
+        });
+    EXPECT_EQ(guest->hart.traps, 3u);
+    EXPECT_EQ(guest->hart.x[kA0], kMark);
+    EXPECT_EQ(guest->hart.x[kA7], 0u);
+    EXPECT_EQ(guest->memory.load<uint64_t>(kUserPage + 16), 0u);
+    if (HasFailure()) return;
+  }
+}
+
 TEST(TranslatorSum, WithAnInterruptThatComesMeanwhile) {
   constexpr uint64_t kOneTickAStep = uint64_t{1} << 32;
   for (uint64_t tick = 0; tick < 24; ++tick) {
