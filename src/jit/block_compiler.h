@@ -190,6 +190,7 @@ class BlockCompiler {
   void load(LoadKind kind);
   void store(unsigned size);
   void read_modify_write(unsigned size);
+  void zero_block();
   void load_reserved(unsigned size);
   void store_conditional(unsigned size);
   void physical_into_rdx();  // of the host address in rax

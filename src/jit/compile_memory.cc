@@ -227,8 +227,26 @@ void BlockCompiler::store_conditional(unsigned size) {
   a_->bind(cold.resume);
 }
 
+// cbo.zero, as the kernel clears pages; user mode is the interpreter's, which knows senvcfg.
+void BlockCompiler::zero_block() {
+  constexpr unsigned kChunk = 16;
+  require_supervisor();
+  ColdStep& cold = cold_step(setup_.routines.step);
+  read_into(Reg::kRax, in().rs1);
+  a_->alu_imm(Alu::kAnd, Reg::kRax, -static_cast<int32_t>(riscv::kCacheBlockSize));
+  probe(riscv::kCacheBlockSize, true, Alignment::kAny, cold.label);
+  a_->sse(0x66, 0xef, Xmm::k0, Xmm::k0);  // pxor
+  for (unsigned i = 0; i < riscv::kCacheBlockSize; i += kChunk) {
+    a_->movups(at(Reg::kRax, static_cast<int32_t>(i)), Xmm::k0);
+  }
+  a_->bind(cold.resume);
+}
+
 bool BlockCompiler::compile_atomic() {
   switch (in().opcode) {
+    case Opcode::kCboZero:
+      zero_block();
+      return true;
     case Opcode::kLrW:
       load_reserved(4);
       return true;

@@ -343,6 +343,7 @@ class Assembler {
   void movss(Xmm to, const Mem& from) { prefixed_rm(0xf3, false, 0x10, num(to), from); }
   void movsd(const Mem& to, Xmm from) { prefixed_rm(0xf2, false, 0x11, num(from), to); }
   void movss(const Mem& to, Xmm from) { prefixed_rm(0xf3, false, 0x11, num(from), to); }
+  void movups(const Mem& to, Xmm from) { prefixed_rm(0, false, 0x11, num(from), to); }
   void movaps(Xmm to, Xmm from) { prefixed_rr(0, false, 0x28, num(to), num(from)); }
   // Integer <-> floating point; `wide` is the width of the integer.
   void cvt_from_integer(uint8_t prefix, bool wide, Xmm to, Reg from) {

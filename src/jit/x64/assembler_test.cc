@@ -497,6 +497,8 @@ TEST_F(AssemblerTest, FloatingPoint) {
       expect("movsd " + x(to) + "," + wide, [&] { code.movsd(to, place.mem); });
       expect("movss " + x(to) + "," + word, [&] { code.movss(to, place.mem); });
       expect("movsd " + wide + "," + x(to), [&] { code.movsd(place.mem, to); });
+      expect("movups " + sized("XMMWORD", place) + "," + x(to),
+             [&] { code.movups(place.mem, to); });
       expect("movss " + word + "," + x(to), [&] { code.movss(place.mem, to); });
       expect("ldmxcsr " + word, [&] { code.ldmxcsr(place.mem); });
       expect("stmxcsr " + word, [&] { code.stmxcsr(place.mem); });
