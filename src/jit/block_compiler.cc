@@ -46,7 +46,6 @@ void BlockCompiler::compile(x64::Assembler& assembler, const InstructionRun& run
   if (run.straddles()) require_next_page(target.next_page);
   for (index_ = 0; index_ < run.size; ++index_) {
     here_ = &run.instructions[index_];
-    if (!keeps_window(in())) window_.reset();
     if (!compile_pair()) compile_one();
   }
   if (!ended_) go_on_behind();
@@ -77,7 +76,6 @@ void BlockCompiler::compile_one() {
 }
 
 // --- Guest registers
-// ------------------------------------------------------------------------------
 
 namespace {
 
@@ -125,9 +123,8 @@ void BlockCompiler::read_low_into(Reg to, unsigned guest) {
   }
 }
 
-x64::Reg BlockCompiler::target(unsigned other) const {
-  if (!is_pinned(in().rd) || (other != 0 && other == in().rd)) return Reg::kRax;
-  return host_of(in().rd);
+x64::Reg BlockCompiler::target() const {
+  return is_pinned(in().rd) ? host_of(in().rd) : Reg::kRax;
 }
 
 void BlockCompiler::finish(Reg from) {
@@ -170,7 +167,6 @@ void BlockCompiler::alu_guest_low(Alu operation, Reg to, unsigned guest) {
 }
 
 // --- What seldom runs
-// -----------------------------------------------------------------------------
 
 BlockCompiler::ColdExit& BlockCompiler::cold_exit(ColdExit::To to, int64_t target, unsigned steps) {
   CHECK(exits_.size() < exits_.capacity());

@@ -2,8 +2,7 @@
 //
 // Exactness
 //   1. Steps: a superblock is entered only when the budget holds all of it. What was run is taken
-//   off
-//      segment by segment, before each branch and each way out.
+//      off segment by segment, before each branch and each way out.
 //   2. Whatever can trap, or must be looked at, knows its place (Site); the hart then is as the
 //      interpreter has it at that instruction.
 //   3. What is not translated inline is one step of the interpreter (Routines::step).
@@ -127,8 +126,7 @@ class BlockCompiler {
   Reg read(unsigned guest, Reg scratch);  // its value: in its own register, or put into scratch
   void read_into(Reg to, unsigned guest);
   void read_low_into(Reg to, unsigned guest);
-  // Where to compute the value of rd: its own register unless that would destroy `other`.
-  Reg target(unsigned other = 0) const;
+  Reg target() const;          // where to compute the value of rd
   void finish(Reg from);       // rd = from, if it is not there already
   void finish_word(Reg from);  // rd = the low half of `from`, sign-extended
   void alu_guest(Alu operation, Reg to, unsigned guest);

@@ -105,6 +105,7 @@ size_t CodeCache::drop_if(CodeTable& table, Drop drop) {
     const size_t place = block.entry / 2;
     table.words[place] = not_translated_;
     table.heat[place] = 0;
+    table.without_windows[place] = false;
     places.set(place);
     dropped_.push_back(block.code);
     return true;

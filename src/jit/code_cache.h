@@ -13,8 +13,7 @@
 //   1. A word of a table is the address of a whole superblock translated from the bytes that stand
 //      in the page now, or not_translated().
 //   2. A page with a superblock, or with a part of one, is guarded (PhysicalMemory::kCode) by
-//   whoever
-//      put it in.
+//      whoever put it in.
 //   3. Nothing in a region is written while code of that region may run or return.
 //
 // Owner: the vCPU thread. Internal to jit.

@@ -28,20 +28,6 @@ Ending ending_of(Opcode opcode) {
   }
 }
 
-bool is_branch(Opcode opcode) {
-  switch (opcode) {
-    case Opcode::kBeq:
-    case Opcode::kBne:
-    case Opcode::kBlt:
-    case Opcode::kBge:
-    case Opcode::kBltu:
-    case Opcode::kBgeu:
-      return true;
-    default:
-      return false;
-  }
-}
-
 void form_superblock(std::span<const std::byte> page, std::span<const std::byte> next,
                      uint32_t entry, riscv::IsaExtensions isa, InstructionRun& run) {
   run.size = 0;
@@ -76,7 +62,7 @@ void form_superblock(std::span<const std::byte> page, std::span<const std::byte>
       continue;
     }
     if (ending != Ending::kNone) break;
-    if (is_branch(instruction.opcode) && instruction.immediate <= 0) break;
+    if (riscv::is_branch(instruction.opcode) && instruction.immediate <= 0) break;
   }
 }
 

@@ -62,6 +62,5 @@ enum class Ending : uint8_t {
   kElsewhere,     // traps or goes where the hart says: ecall, sret, wfi…
 };
 Ending ending_of(riscv::Opcode opcode);
-bool is_branch(riscv::Opcode opcode);
 
 }  // namespace lockstep::jit

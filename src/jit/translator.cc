@@ -137,8 +137,8 @@ void Translator::note_window_miss(uint32_t entry) {
   CodeTable* const table = cache_.find(fetch.physical_page);
   if (table == nullptr || table->words[entry / 2] == cache_.not_translated()) return;
   if (++table->heat[entry / 2] < kGiveUpWindowsAfter) return;
-  table->without_windows[entry / 2] = true;
   cache_.drop_superblock(fetch.physical_page, entry);
+  table->without_windows[entry / 2] = true;
   table->heat[entry / 2] = static_cast<uint8_t>(hot_threshold_);
 }
 

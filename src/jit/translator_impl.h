@@ -75,7 +75,6 @@ class Translator final : public riscv::Engine, public riscv::interpreter::Transl
   std::optional<uint64_t> next_page();
   CodeTable* table_of(uint64_t page);
   void enter(uint32_t code);
-  void interpret();
   void settle_bank();  // before the Mmu is used
   void publish_bank();
   uint64_t begin_step(uint64_t site, uint64_t budget);  // its pc

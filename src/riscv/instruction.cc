@@ -129,6 +129,35 @@ Instruction decode(uint32_t bits, IsaExtensions offered) {
   return {.length = instruction.length, .bits = instruction.bits};
 }
 
+bool is_branch(Opcode opcode) {
+  switch (opcode) {
+    case Opcode::kBeq:
+    case Opcode::kBne:
+    case Opcode::kBlt:
+    case Opcode::kBge:
+    case Opcode::kBltu:
+    case Opcode::kBgeu:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool writes_float_register(Format format) {
+  switch (format) {
+    case Format::kFpLoad:
+    case Format::kRFp:
+    case Format::kR4:
+    case Format::kRFpUnary:
+    case Format::kRFpExact:
+    case Format::kIntegerToFp:
+    case Format::kIntegerExactToFp:
+      return true;
+    default:
+      return false;
+  }
+}
+
 std::span<const InstructionRow> instruction_table() {
   return std::span(kRows).subspan(1);
 }

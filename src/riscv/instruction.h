@@ -109,6 +109,11 @@ Instruction decode(uint32_t bits);
 // For a guest: an instruction of an extension that is not in `offered` is kIllegal.
 Instruction decode(uint32_t bits, IsaExtensions offered);
 
+// Conditional.
+bool is_branch(Opcode opcode);
+// rd is an f register.
+bool writes_float_register(Format format);
+
 // All rows but kIllegal, in the order of Opcode.
 std::span<const InstructionRow> instruction_table();
 // The row of an opcode; for kIllegal a row of format kNone named "illegal", which matches nothing.

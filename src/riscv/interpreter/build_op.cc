@@ -6,33 +6,7 @@ namespace lockstep::riscv::interpreter {
 namespace {
 
 bool is_direct_jump(Opcode opcode) {
-  switch (opcode) {
-    case Opcode::kBeq:
-    case Opcode::kBne:
-    case Opcode::kBlt:
-    case Opcode::kBge:
-    case Opcode::kBltu:
-    case Opcode::kBgeu:
-    case Opcode::kJal:
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool writes_float_register(Format format) {
-  switch (format) {
-    case Format::kFpLoad:
-    case Format::kRFp:
-    case Format::kR4:
-    case Format::kRFpUnary:
-    case Format::kRFpExact:
-    case Format::kIntegerToFp:
-    case Format::kIntegerExactToFp:
-      return true;
-    default:
-      return false;
-  }
+  return is_branch(opcode) || opcode == Opcode::kJal;
 }
 
 Handlers find_handlers(Opcode opcode, bool inside_page) {

@@ -75,21 +75,6 @@ bool has_rounding_mode(Format format) {
   return bit_field(register_field_mask(format), kFunct3Shift, 3) != 0;
 }
 
-bool writes_float(Format format) {
-  switch (format) {
-    case Format::kFpLoad:
-    case Format::kRFp:
-    case Format::kR4:
-    case Format::kRFpUnary:
-    case Format::kRFpExact:
-    case Format::kIntegerToFp:
-    case Format::kIntegerExactToFp:
-      return true;
-    default:
-      return false;
-  }
-}
-
 bool is_float_access(Format format) {
   return format == Format::kFpLoad || format == Format::kFpStore;
 }

@@ -36,7 +36,6 @@ std::string name_of(const FloatCase& tested);
 // Rows that have an f register: computations, moves, loads and stores.
 bool is_floating_point(const InstructionRow& row);
 bool has_rounding_mode(Format format);
-bool writes_float(Format format);
 bool is_float_access(Format format);
 
 // Where a computation's operands come from: the precision of its name's last part.

@@ -25,7 +25,7 @@ Instruction with_registers(const FloatCase& tested, std::mt19937_64& random) {
                    .rounding_mode = tested.rounding_mode};
   if (random() % 4 == 0) made.rd = made.rs1;
   const InstructionRow& row = instruction_row(tested.opcode);
-  if (!writes_float(row.format)) made.rd = static_cast<uint8_t>(kA0 + random() % 8);
+  if (!writes_float_register(row.format)) made.rd = static_cast<uint8_t>(kA0 + random() % 8);
   if (operand_kind(row) == OperandKind::kInteger)
     made.rs1 = static_cast<uint8_t>(kA0 + random() % 8);
   return made;
@@ -58,7 +58,7 @@ void emit_result(Assembler& code, const Instruction& tested) {
   const Format format = instruction_row(tested.opcode).format;
   code.csr_read(kFlags, Csr::kFflags);
   if (format != Format::kFpStore) {
-    code.store(writes_float(format) ? Opcode::kFsd : Opcode::kSd, tested.rd, kResult, 0);
+    code.store(writes_float_register(format) ? Opcode::kFsd : Opcode::kSd, tested.rd, kResult, 0);
   }
   code.store(Opcode::kSd, kFlags, kResult, kFlagsOffset);
   // hash = 3 * hash + result

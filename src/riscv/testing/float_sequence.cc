@@ -88,7 +88,7 @@ class ItemMaker {
     const bool wide = operand_kind(row) == OperandKind::kDouble;
     Instruction made{
         .opcode = opcode,
-        .rd = writes_float(row.format) ? float_of(has_wide_result(row)) : any_value(),
+        .rd = writes_float_register(row.format) ? float_of(has_wide_result(row)) : any_value(),
         .rs1 = operand_kind(row) == OperandKind::kInteger ? any_value() : float_of(wide),
         .rs2 = float_of(wide),
         .rs3 = float_of(wide)};
